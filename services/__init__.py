@@ -1,0 +1,1 @@
+"""The five links of the mesh, and what they share."""

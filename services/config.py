@@ -1,0 +1,193 @@
+"""The configuration: YAML → MeshConfig → validated. Every default is stated here, and only here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import protovalidate
+import yaml
+from google.protobuf import json_format
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+
+from catenary.config.v1 import mesh_pb2 as pb
+
+DEFAULTS = pb.MeshConfig(
+    gateway=pb.GatewayConfig(default_deadline=Duration(seconds=600), max_calls=1024),
+    safety=pb.SafetyConfig(max_prompt_chars=1_000_000),
+    cache=pb.CacheConfig(max_bytes=64 * 1024 * 1024, ttl=Duration(seconds=3600)),
+    edge=pb.EdgeConfig(max_body_bytes=16 * 1024 * 1024, max_connections=4096, workers=2),
+    server=pb.ServerConfig(drain=Duration(seconds=10)),
+)
+"""What a configuration file that says nothing means."""
+
+MODEL_DEFAULTS = pb.ModelConfig(
+    max_sequences=64,
+    max_queue=256,
+    kv_cache_mib=512,
+    stream_interval=Duration(nanos=20_000_000),
+)
+"""What a model that names only its files means."""
+
+POCKET = pb.ModelConfig(
+    name="pocket", path=str(Path(__file__).resolve().parent.parent / "models" / "pocket")
+)
+"""The model of the project, served where the file names none."""
+
+MODEL_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "openvino_model.xml")
+"""What a model's folder must hold: its shape, its tokenizer with its template, its weights."""
+
+
+@dataclass(slots=True, eq=False)
+class ConfigError(Exception):
+    """A configuration that cannot be used; its text is one line that names file, line and field."""
+
+    file: Path
+    line: int
+    """Counted from 1; 0 where no line is to blame."""
+    field: str
+    """The field's path, for example `inference.models[0].path`; empty for the whole file."""
+    problem: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else str(self.file)
+        return (
+            f"{where}: {self.field}: {self.problem}" if self.field else f"{where}: {self.problem}"
+        )
+
+
+def load(path: Path) -> pb.MeshConfig:
+    """Read and validate the whole file, and fill in the defaults.
+
+    Relative model paths are taken from the file's folder and come back absolute.
+
+    Raises:
+        ConfigError: the file cannot be read, is not YAML, names an unknown field, breaks a rule,
+            or names a model whose files are not there.
+    """
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise ConfigError(path, 0, "", f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(path, 0, "", "is not UTF-8") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise ConfigError(path, line, "", f"is not YAML: {error.problem}") from None
+    given = pb.MeshConfig()
+    reader = _Reader(path)
+    if root is not None:
+        reader.fill(given, root, "")
+    for violation in protovalidate.collect_violations(given):
+        field = dotted(violation.proto.field)
+        raise ConfigError(path, reader.line(field), field, violation.proto.message)
+    config = pb.MeshConfig()
+    config.CopyFrom(DEFAULTS)
+    config.MergeFrom(given)
+    _complete_models(config, reader)
+    return config
+
+
+def dotted(field_path: Any) -> str:
+    """Write protovalidate's path of a field as people do, for example `messages[0].content`."""
+    text = ""
+    for element in field_path.elements if field_path else ():
+        text += f".{element.field_name}"
+        if element.subscript is not None:
+            text += f"[{element.subscript.value}]"
+    return text.removeprefix(".")
+
+
+class _Reader:
+    """Fills messages from YAML nodes, and remembers on which line each field stands."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.lines: dict[str, int] = {}
+
+    def line(self, field: str) -> int:
+        """Return the line of a field, or of the nearest field round it."""
+        while field and field not in self.lines:
+            field = field.rpartition("." if field.rfind(".") > field.rfind("[") else "[")[0]
+        return self.lines.get(field, 1)
+
+    def fill(self, message: Message, node: yaml.Node, path: str) -> None:
+        if not isinstance(node, yaml.MappingNode):
+            raise self._error(node, path, "must be a mapping of fields")
+        message.SetInParent()
+        for key, value in node.value:
+            field = f"{path}.{key.value}".removeprefix(".")
+            descriptor: Any = message.DESCRIPTOR.fields_by_name.get(str(key.value))
+            if descriptor is None:
+                names = ", ".join(message.DESCRIPTOR.fields_by_name)
+                raise self._error(key, field, f"there is no such field here; there are {names}")
+            if field in self.lines:
+                raise self._error(key, field, "stands twice")
+            self.lines[field] = key.start_mark.line + 1
+            self._set(message, descriptor, value, field)
+
+    def _set(
+        self, message: Message, descriptor: FieldDescriptor, node: yaml.Node, path: str
+    ) -> None:
+        if _is_plain_message(descriptor) and descriptor.is_repeated:
+            if not isinstance(node, yaml.SequenceNode):
+                raise self._error(node, path, "must be a list")
+            for index, item in enumerate(node.value):
+                self.lines[f"{path}[{index}]"] = item.start_mark.line + 1
+                self.fill(getattr(message, descriptor.name).add(), item, f"{path}[{index}]")
+        elif _is_plain_message(descriptor):
+            self.fill(getattr(message, descriptor.name), node, path)
+        else:
+            value = yaml.SafeLoader("").construct_object(node, deep=True)
+            try:
+                json_format.ParseDict({descriptor.name: value}, message)
+            except (json_format.ParseError, TypeError):
+                raise self._error(node, path, f"must be {_kind(descriptor)}") from None
+
+    def _error(self, node: yaml.Node, path: str, problem: str) -> ConfigError:
+        return ConfigError(self.file, node.start_mark.line + 1, path, problem)
+
+
+def _is_plain_message(descriptor: FieldDescriptor) -> bool:
+    kind = descriptor.message_type
+    if kind is None or kind.GetOptions().map_entry:
+        return False
+    return bool(kind.full_name != Duration.DESCRIPTOR.full_name)
+
+
+def _kind(descriptor: FieldDescriptor) -> str:
+    one = {
+        FieldDescriptor.CPPTYPE_STRING: "text",
+        FieldDescriptor.CPPTYPE_UINT32: "a whole number from 0 to 4294967295",
+        FieldDescriptor.CPPTYPE_MESSAGE: "a duration such as 1.5s",
+    }[descriptor.cpp_type]
+    if descriptor.message_type is not None and descriptor.message_type.GetOptions().map_entry:
+        return "a mapping of texts to texts"
+    return f"a list, each item {one}" if descriptor.is_repeated else one
+
+
+def _complete_models(config: pb.MeshConfig, reader: _Reader) -> None:
+    if not config.inference.models:
+        config.inference.models.append(POCKET)
+    for index, given in enumerate(config.inference.models):
+        model = pb.ModelConfig()
+        model.CopyFrom(MODEL_DEFAULTS)
+        model.MergeFrom(given)
+        folder = reader.file.resolve().parent / given.path
+        field = f"inference.models[{index}].path"
+        if not folder.is_dir():
+            raise ConfigError(
+                reader.file, reader.line(field), field, f"there is no folder {str(folder)!r}"
+            )
+        for name in MODEL_FILES:
+            if not (folder / name).is_file():
+                problem = f"the model has no file {str(folder / name)!r}"
+                raise ConfigError(reader.file, reader.line(field), field, problem)
+        model.path = str(folder)
+        config.inference.models[index].CopyFrom(model)
+    names = [model.name for model in config.inference.models]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            field = f"inference.models[{index}].name"
+            raise ConfigError(reader.file, reader.line(field), field, f"{name!r} stands twice")

@@ -1,0 +1,309 @@
+"""The one exception of the mesh, and its form on the wire: google.rpc.Status with details."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import DecodeError, Message
+from google.rpc import error_details_pb2, status_pb2
+
+from catenary.v1 import error_reason_pb2
+from catenary.v1.error_reason_pb2 import ErrorReason
+
+DOMAIN = "catenary"
+"""The `domain` of every google.rpc.ErrorInfo of the mesh."""
+
+STATUS_DETAILS = "grpc-status-details-bin"
+"""The trailing metadata that holds google.rpc.Status, as every gRPC library reads it."""
+
+_PREFIX = "ERROR_REASON_"
+_BACKOFF_S = 1.0
+
+_CODES = {
+    error_reason_pb2.ERROR_REASON_INVALID_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
+    error_reason_pb2.ERROR_REASON_UNSUPPORTED: grpc.StatusCode.INVALID_ARGUMENT,
+    error_reason_pb2.ERROR_REASON_CONTEXT_WINDOW_EXCEEDED: grpc.StatusCode.INVALID_ARGUMENT,
+    error_reason_pb2.ERROR_REASON_MODEL_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    error_reason_pb2.ERROR_REASON_UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
+    error_reason_pb2.ERROR_REASON_PROMPT_BLOCKED: grpc.StatusCode.PERMISSION_DENIED,
+    error_reason_pb2.ERROR_REASON_QUEUE_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    error_reason_pb2.ERROR_REASON_UPSTREAM_UNREACHABLE: grpc.StatusCode.UNAVAILABLE,
+    error_reason_pb2.ERROR_REASON_UPSTREAM_FAILED: grpc.StatusCode.UNAVAILABLE,
+    error_reason_pb2.ERROR_REASON_SHUTTING_DOWN: grpc.StatusCode.UNAVAILABLE,
+    error_reason_pb2.ERROR_REASON_DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
+    error_reason_pb2.ERROR_REASON_CACHE_MISS: grpc.StatusCode.NOT_FOUND,
+    error_reason_pb2.ERROR_REASON_STREAM_BROKEN: grpc.StatusCode.INTERNAL,
+    error_reason_pb2.ERROR_REASON_INTERNAL: grpc.StatusCode.INTERNAL,
+    error_reason_pb2.ERROR_REASON_OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
+_REASONS = frozenset(ErrorReason.keys())
+_GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One field of a request that breaks a rule."""
+
+    field: str
+    """The field's path, for example `sampling.temperature`."""
+    description: str
+    """What is allowed."""
+
+
+@dataclass(slots=True, eq=False)
+class MeshError(Exception):
+    """A failure that keeps its meaning over any number of hops.
+
+    Its text reaches callers: it never holds prompts, completions, secrets or a driver's words.
+    """
+
+    reason: ErrorReason.ValueType
+    message: str
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What is dynamic in the message, by key; a key once published stays."""
+    retry_after_s: float | None = None
+    """How long to wait before trying again; None where trying again does not help."""
+    violations: tuple[Violation, ...] = ()
+
+    def __str__(self) -> str:
+        return self.message
+
+    @property
+    def code(self) -> grpc.StatusCode:
+        """The gRPC code that the reason stands for."""
+        return _CODES[self.reason]
+
+    @property
+    def reason_name(self) -> str:
+        """The reason without the enum's prefix."""
+        return ErrorReason.Name(self.reason).removeprefix(_PREFIX)
+
+
+def invalid_request(violations: Iterable[Violation]) -> MeshError:
+    """Build the error for a request that breaks the contract; the message tells the first rule."""
+    all_violations = tuple(violations)
+    first = all_violations[0]
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_INVALID_REQUEST,
+        f"{first.field}: {first.description}" if first.field else first.description,
+        {"field": first.field},
+        violations=all_violations,
+    )
+
+
+def invalid_field(field_path: str, description: str) -> MeshError:
+    """Build the error for one field that breaks a rule."""
+    return invalid_request([Violation(field_path, description)])
+
+
+def unsupported(field_path: str, model: str, description: str) -> MeshError:
+    """Build the error for a field that the model or its engine cannot honour."""
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_UNSUPPORTED,
+        f"{field_path}: {description}",
+        {"field": field_path, "model": model},
+        violations=(Violation(field_path, description),),
+    )
+
+
+def context_window_exceeded(
+    input_tokens: int, max_output_tokens: int, context_window: int
+) -> MeshError:
+    """Build the error for a prompt and completion that do not fit the model together."""
+    description = (
+        f"the prompt has {input_tokens} tokens and max_output_tokens is {max_output_tokens}, "
+        f"but the model's context window is {context_window} tokens"
+    )
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,
+        description,
+        {
+            "input_tokens": str(input_tokens),
+            "max_output_tokens": str(max_output_tokens),
+            "context_window": str(context_window),
+        },
+        violations=(Violation("messages", description),),
+    )
+
+
+def model_not_found(model: str) -> MeshError:
+    """Build the error for a model that nobody serves."""
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_MODEL_NOT_FOUND,
+        f"no model named {model!r} is served; GET /v1/models lists those that are",
+        {"model": model},
+    )
+
+
+def prompt_blocked(detector: str, category: str) -> MeshError:
+    """Build the error for a prompt that the safety policy does not let pass."""
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_PROMPT_BLOCKED,
+        f"the prompt was blocked by the safety policy ({detector}: {category})",
+        {"detector": detector, "category": category},
+    )
+
+
+def queue_full(model: str, retry_after_s: float) -> MeshError:
+    """Build the error for an engine whose queue is full."""
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_QUEUE_FULL,
+        f"the queue of model {model!r} is full; try again in {retry_after_s:.1f} s",
+        {"model": model},
+        retry_after_s,
+    )
+
+
+def overloaded(link: str) -> MeshError:
+    """Build the error for a link that serves as many calls as it may."""
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_OVERLOADED,
+        f"the {link} is serving as many calls as it may; try again in {_BACKOFF_S:.1f} s",
+        {"link": link},
+        _BACKOFF_S,
+    )
+
+
+def upstream_unreachable(upstream: str) -> MeshError:
+    """Build the error for a part that cannot be reached."""
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_UPSTREAM_UNREACHABLE,
+        f"{upstream} cannot be reached",
+        {"upstream": upstream},
+        _BACKOFF_S,
+    )
+
+
+def upstream_failed(upstream: str) -> MeshError:
+    """Build the error for a part that failed while it worked on the call."""
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_UPSTREAM_FAILED,
+        f"{upstream} failed while it worked on the request",
+        {"upstream": upstream},
+        _BACKOFF_S,
+    )
+
+
+def shutting_down() -> MeshError:
+    """Build the error for a call that came while the process was stopping."""
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_SHUTTING_DOWN,
+        "the process is stopping and takes no new calls",
+        retry_after_s=_BACKOFF_S,
+    )
+
+
+def deadline_exceeded() -> MeshError:
+    """Build the error for a call whose deadline passed."""
+    return MeshError(error_reason_pb2.ERROR_REASON_DEADLINE_EXCEEDED, "the call's deadline passed")
+
+
+def cache_miss() -> MeshError:
+    """Build the error for a caller who accepts stored answers only."""
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_CACHE_MISS,
+        "no answer is stored, and the request accepts no other",
+    )
+
+
+def stream_broken(upstream: str) -> MeshError:
+    """Build the error for a stream that broke its grammar."""
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_STREAM_BROKEN,
+        f"the stream of {upstream} ended before it was finished",
+        {"upstream": upstream},
+    )
+
+
+def internal() -> MeshError:
+    """Build the error for a defect of the mesh; the log has the rest."""
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_INTERNAL,
+        "the mesh failed; its log tells why under the request's id",
+    )
+
+
+def to_status(error: MeshError) -> status_pb2.Status:
+    """Put the error into google.rpc.Status, each kind of detail at most once (AIP-193)."""
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(
+            reason=error.reason_name, domain=DOMAIN, metadata=dict(error.metadata)
+        )
+    ]
+    if error.retry_after_s is not None:
+        delay = duration_pb2.Duration()
+        delay.FromNanoseconds(int(error.retry_after_s * 1e9))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    if error.violations:
+        details.append(
+            error_details_pb2.BadRequest(
+                field_violations=[
+                    error_details_pb2.BadRequest.FieldViolation(
+                        field=violation.field, description=violation.description
+                    )
+                    for violation in error.violations
+                ]
+            )
+        )
+    packed = []
+    for detail in details:
+        packed.append(any_pb2.Any())
+        packed[-1].Pack(detail)
+    return status_pb2.Status(code=error.code.value[0], message=error.message, details=packed)
+
+
+def from_status(status: status_pb2.Status, upstream: str) -> MeshError:
+    """Read the error back out of google.rpc.Status; the inverse of `to_status`.
+
+    A status that is not the mesh's own (Envoy's, a proxy's, gRPC's own) is classified by its code.
+    """
+    info, retry, bad_request = (
+        error_details_pb2.ErrorInfo(),
+        error_details_pb2.RetryInfo(),
+        error_details_pb2.BadRequest(),
+    )
+    has_retry = False
+    for detail in status.details:
+        detail.Unpack(info) or detail.Unpack(bad_request)
+        has_retry = detail.Unpack(retry) or has_retry
+    if info.domain != DOMAIN or _PREFIX + info.reason not in _REASONS:
+        return _foreign(_GRPC_CODES.get(status.code, grpc.StatusCode.UNKNOWN), upstream)
+    return MeshError(
+        ErrorReason.Value(_PREFIX + info.reason),
+        status.message,
+        dict(info.metadata),
+        retry.retry_delay.ToNanoseconds() / 1e9 if has_retry else None,
+        tuple(Violation(v.field, v.description) for v in bad_request.field_violations),
+    )
+
+
+def from_rpc_error(error: grpc.aio.AioRpcError, upstream: str) -> MeshError:
+    """Read the error of a failed call; what is not the mesh's own is classified by its code."""
+    for key, value in error.trailing_metadata() or ():
+        if key == STATUS_DETAILS and isinstance(value, bytes):
+            try:
+                return from_status(status_pb2.Status.FromString(value), upstream)
+            except DecodeError:
+                break
+    return _foreign(error.code(), upstream)
+
+
+def _foreign(code: grpc.StatusCode, upstream: str) -> MeshError:
+    if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+        return deadline_exceeded()
+    if code == grpc.StatusCode.UNAVAILABLE:
+        return upstream_unreachable(upstream)
+    return upstream_failed(upstream)
+
+
+async def abort(
+    context: grpc.aio.ServicerContext[Any, Any],
+    error: MeshError,
+    metadata: tuple[tuple[str, str], ...] = (),
+) -> NoReturn:
+    """End the call with the error's status, its details, and further trailing metadata."""
+    status = to_status(error)
+    details = ((STATUS_DETAILS, status.SerializeToString()), *metadata)
+    await context.abort(error.code, error.message, details)

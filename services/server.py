@@ -1,0 +1,109 @@
+"""Serves links over gRPC: gRPC → link; health, reflection, a stop that lets streams end."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection
+
+from catenary.v1 import generation_pb2 as pb
+from catenary.v1 import generation_pb2_grpc
+from services import errors
+from services.link import Link
+from services.tracing import Tracing
+from services.transport import OPTIONS, from_context
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One gRPC service: its full name, and what adds it to a server."""
+
+    name: str
+    register: Callable[[grpc.aio.Server], None]
+
+
+class LinkServicer(generation_pb2_grpc.GenerationServicer):
+    """Serves a link as `catenary.v1.Generation`."""
+
+    def __init__(self, link: Link, tracing: Tracing) -> None:
+        self._link = link
+        self._tracing = tracing
+
+    # A coroutine that writes, and not a generator that yields: gRPC never closes a handler's
+    # generator, so the link behind it would be cancelled whenever the collector comes by
+    # (grpc/grpc#42295). Here a caller who leaves cancels this task, and the link at once.
+    async def Generate(  # type: ignore[override]  # noqa: N802 - gRPC's name
+        self,
+        request: pb.GenerateRequest,
+        context: grpc.aio.ServicerContext[pb.GenerateRequest, pb.GenerateResponse],
+    ) -> None:
+        """Write the link's events; its errors become statuses with details."""
+        call = from_context(context)
+        call = replace(call, trace=self._tracing.ambient(call.trace))
+        try:
+            async with aclosing(self._link.generate(request, call)) as events:
+                async for event in events:
+                    await context.write(event)
+        except errors.MeshError as error:
+            await errors.abort(context, error)
+        except Exception:
+            logger.exception("defect", extra={"request_id": call.request_id})
+            await errors.abort(context, errors.internal())
+
+
+def generation(link: Link, tracing: Tracing) -> Service:
+    """Return the service that every link offers."""
+    servicer = LinkServicer(link, tracing)
+    return Service(
+        pb.DESCRIPTOR.services_by_name["Generation"].full_name,
+        lambda server: generation_pb2_grpc.add_GenerationServicer_to_server(servicer, server),
+    )
+
+
+async def serve(
+    services: Sequence[Service], address: str, tracing: Tracing, drain_s: float
+) -> None:
+    """Serve until SIGTERM or SIGINT, then let running streams end within `drain_s` seconds.
+
+    Raises:
+        OSError: the address is taken, or is not one of this machine's.
+    """
+    server = grpc.aio.server(
+        # With so_reuseport a taken port would be shared in silence.
+        options=[*OPTIONS, ("grpc.so_reuseport", 0)],
+        interceptors=tracing.server_interceptors,
+    )
+    health_servicer = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    names = [service.name for service in services]
+    for service in services:
+        service.register(server)
+        await health_servicer.set(service.name, health_pb2.HealthCheckResponse.SERVING)
+    reflection.enable_server_reflection([*names, HEALTH, reflection.SERVICE_NAME], server)
+    try:
+        server.add_insecure_port(address)
+    except RuntimeError:
+        raise OSError(f"cannot listen on {address}: the port is taken") from None
+    await server.start()
+    logger.info("serving", extra={"address": address, "services": names})
+    await _stop_signal()
+    logger.info("draining", extra={"seconds": drain_s})
+    await health_servicer.enter_graceful_shutdown()
+    await server.stop(drain_s)
+
+
+async def _stop_signal() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
