@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from opentelemetry.trace import Span, StatusCode
 
 from catenary.v1 import generation_pb2 as pb
+from catenary.v1.decision_pb2 import Decision
 from catenary.v1.message_pb2 import FinishReason
 from services import decisions, errors, telemetry, tracing
+from services.chain import ORDER
 from services.link import Call, Events, Link
 
 logger = logging.getLogger(__name__)
@@ -65,6 +67,7 @@ class _Passage:
         self.outcome = telemetry.CANCELLED
         self.reason = ""
         self.finished: pb.Finished | None = None
+        self.decisions: list[Decision] = []
         self.started_at = time.perf_counter()
         self.first_token_s: float | None = None
         self.last_delta_at = 0.0
@@ -77,8 +80,8 @@ class _Passage:
         elif kind == "finished":
             self.finished = event.finished
             self.outcome = telemetry.OK
-        elif kind == "decision" and self.span is not None:
-            self.see_decision(event)
+        elif kind == "decision":
+            self.decisions.append(event.decision)
 
     def see_delta(self, delta: pb.Delta) -> None:
         now = time.perf_counter()
@@ -90,12 +93,6 @@ class _Passage:
             gap = (now - self.last_delta_at) / max(1, delta.output_tokens)
             self.inter_token_latency.observe(gap)
         self.last_delta_at = now
-
-    def see_decision(self, event: pb.GenerateResponse) -> None:
-        link = event.decision.WhichOneof("link")
-        # A hop sees the decisions of every link behind it; its span carries its own link's.
-        if self.span is not None and link == self.hop.name:
-            self.span.set_attributes(decisions.attributes(event.decision))
 
     def require_finished(self) -> None:
         if self.finished is None:
@@ -115,18 +112,22 @@ class _Passage:
             hop.metrics.tokens.labels(hop.name, self.model, "output").inc(usage.output_tokens)
         if self.span is not None:
             self.end_span(self.span, request, call)
-        logger.info(
-            "request",
-            extra={
-                "hop": hop.name,
-                "request_id": call.request_id,
-                "model": self.model,
-                "outcome": self.outcome,
-                "reason": self.reason,
-                "duration_s": round(duration_s, 6),
-                "time_to_first_token_s": self.first_token_s,
-            },
-        )
+        if hop.name == ORDER[0]:
+            self.log(call, duration_s)
+
+    def log(self, call: Call, duration_s: float) -> None:
+        line = {
+            "request_id": call.request_id,
+            "tenant": call.tenant,
+            "model": self.model,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "duration_s": round(duration_s, 6),
+            "time_to_first_token_s": self.first_token_s,
+        }
+        for decision in self.decisions:
+            line |= decisions.attributes(decision)
+        logger.info("request", extra=line)
 
     def end_span(self, span: Span, request: pb.GenerateRequest, call: Call) -> None:
         span.set_attribute(telemetry.GEN_AI_OPERATION, "chat")
@@ -135,6 +136,10 @@ class _Passage:
         span.set_attribute(telemetry.MESH_HOP, self.hop.name)
         span.set_attribute(telemetry.MESH_TENANT, call.tenant)
         span.set_attribute(telemetry.MESH_OUTCOME, self.outcome)
+        # A hop sees the decisions of every link behind it; its span carries its own link's.
+        for decision in self.decisions:
+            if decision.WhichOneof("link") == self.hop.name:
+                span.set_attributes(decisions.attributes(decision))
         if self.first_token_s is not None:
             span.set_attribute(telemetry.GEN_AI_TIME_TO_FIRST_TOKEN, self.first_token_s)
         if self.finished is not None:

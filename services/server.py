@@ -4,7 +4,6 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 import grpc
@@ -17,6 +16,7 @@ from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import generation_pb2_grpc
 from services import errors
 from services.link import Link
+from services.merge import write_merged
 from services.tracing import Tracing
 from services.transport import OPTIONS, from_context
 
@@ -50,9 +50,7 @@ class LinkServicer(generation_pb2_grpc.GenerationServicer):
         call = from_context(context)
         call = replace(call, trace=self._tracing.ambient(call.trace))
         try:
-            async with aclosing(self._link.generate(request, call)) as events:
-                async for event in events:
-                    await context.write(event)
+            await write_merged(self._link.generate(request, call), context.write)
         except errors.MeshError as error:
             await errors.abort(context, error)
         except Exception:
