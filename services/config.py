@@ -84,9 +84,25 @@ def load(path: Path) -> pb.MeshConfig:
         raise ConfigError(path, reader.line(field), field, violation.proto.message)
     config = pb.MeshConfig()
     config.CopyFrom(DEFAULTS)
-    config.MergeFrom(given)
+    _override(config, given)
     _complete_models(config, reader)
+    _check_aliases(config, reader)
     return config
+
+
+def _override(defaults: Message, given: Message) -> None:
+    """Put what was given in place of the defaults."""
+    _clear_durations(defaults, given)
+    defaults.MergeFrom(given)
+
+
+def _clear_durations(defaults: Message, given: Message) -> None:
+    # A merge goes into durations too: 10 s and 0.5 s would make 10.5 s.
+    for descriptor, value in given.ListFields():
+        if isinstance(value, Duration):
+            defaults.ClearField(descriptor.name)
+        elif isinstance(value, Message):
+            _clear_durations(getattr(defaults, descriptor.name), value)
 
 
 def dotted(field_path: Any) -> str:
@@ -173,7 +189,7 @@ def _complete_models(config: pb.MeshConfig, reader: _Reader) -> None:
     for index, given in enumerate(config.inference.models):
         model = pb.ModelConfig()
         model.CopyFrom(MODEL_DEFAULTS)
-        model.MergeFrom(given)
+        _override(model, given)
         folder = reader.file.resolve().parent / given.path
         field = f"inference.models[{index}].path"
         if not folder.is_dir():
@@ -191,3 +207,15 @@ def _complete_models(config: pb.MeshConfig, reader: _Reader) -> None:
         if name in names[:index]:
             field = f"inference.models[{index}].name"
             raise ConfigError(reader.file, reader.line(field), field, f"{name!r} stands twice")
+
+
+def _check_aliases(config: pb.MeshConfig, reader: _Reader) -> None:
+    names = [model.name for model in config.inference.models]
+    field = "router.aliases"
+    for alias, name in config.router.aliases.items():
+        if alias in names:
+            problem = f"{alias!r} is the name of a model, and cannot stand for another"
+            raise ConfigError(reader.file, reader.line(field), field, problem)
+        if name not in names:
+            problem = f"{alias!r} stands for {name!r}, but the models are {', '.join(names)}"
+            raise ConfigError(reader.file, reader.line(field), field, problem)

@@ -128,6 +128,17 @@ def context_window_exceeded(
     )
 
 
+def prompt_too_long(chars: int, max_chars: int) -> MeshError:
+    """Build the error for a prompt with more characters than the safety link lets through."""
+    description = f"the prompt has {chars} characters, but at most {max_chars} are allowed"
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_INVALID_REQUEST,
+        f"messages: {description}",
+        {"field": "messages", "chars": str(chars), "max_chars": str(max_chars)},
+        violations=(Violation("messages", description),),
+    )
+
+
 def model_not_found(model: str) -> MeshError:
     """Build the error for a model that nobody serves."""
     return MeshError(
@@ -212,7 +223,7 @@ def stream_broken(upstream: str) -> MeshError:
     """Build the error for a stream that broke its grammar."""
     return MeshError(
         error_reason_pb2.ERROR_REASON_STREAM_BROKEN,
-        f"the stream of {upstream} ended before it was finished",
+        f"the stream of {upstream} broke its grammar, or ended before it was finished",
         {"upstream": upstream},
     )
 
@@ -234,7 +245,7 @@ def to_status(error: MeshError) -> status_pb2.Status:
     ]
     if error.retry_after_s is not None:
         delay = duration_pb2.Duration()
-        delay.FromNanoseconds(int(error.retry_after_s * 1e9))
+        delay.FromNanoseconds(round(error.retry_after_s * 1e9))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     if error.violations:
         details.append(

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 class Hop:
     """Stands round one link of the chain, and changes nothing of what passes.
 
-    A stream that ends without `finished` fails with STREAM_BROKEN.
+    A stream that breaks its grammar, or ends without `finished`, fails with STREAM_BROKEN.
     """
 
     name: str
@@ -66,6 +66,7 @@ class _Passage:
         # A generator that is closed early sees neither an error nor `finished`.
         self.outcome = telemetry.CANCELLED
         self.reason = ""
+        self.started = False
         self.finished: pb.Finished | None = None
         self.decisions: list[Decision] = []
         self.started_at = time.perf_counter()
@@ -75,6 +76,9 @@ class _Passage:
 
     def see(self, event: pb.GenerateResponse) -> None:
         kind = event.WhichOneof("event")
+        if self.finished is not None or self.started == (kind == "started"):
+            raise errors.stream_broken(self.hop.name)
+        self.started = True
         if kind == "delta":
             self.see_delta(event.delta)
         elif kind == "finished":

@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import TracerProvider as AnyTracerProvider
 
 _EXPORT_TIMEOUT_S = 5
+_DELAY_MS = 1000
 
 Handler = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[None]]
 
@@ -29,7 +30,7 @@ def provider(endpoint: str, process: str) -> TracerProvider:
     exporter = OTLPSpanExporter(
         endpoint, insecure=endpoint.startswith("http://"), timeout=_EXPORT_TIMEOUT_S
     )
-    built.add_span_processor(BatchSpanProcessor(exporter))
+    built.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=_DELAY_MS))
     return built
 
 

@@ -5,14 +5,17 @@ Nothing waits in order to be merged: what is there when the writer is free leave
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 
 from catenary.v1 import generation_pb2 as pb
 from services.link import Events
 
-_MAX_PENDING = 64
-"""How many events are read ahead of the writer; then the stream is no longer pulled."""
+_MAX_PENDING_BYTES = 64 * 1024
+"""How much is read ahead of the writer; then the stream is no longer pulled.
+
+Not a number of events: each may be many merged by the hop before, so that every hop would multiply.
+"""
 
 Write = Callable[[pb.GenerateResponse], Awaitable[None]]
 
@@ -23,7 +26,7 @@ async def write_merged(events: Events, write: Write) -> None:
     Raises:
         MeshError: the stream failed; all that it gave before has been written.
     """
-    pending: deque[pb.GenerateResponse] = deque()
+    pending = _Pending()
     readable, writable = asyncio.Event(), asyncio.Event()
     writable.set()
 
@@ -33,7 +36,7 @@ async def write_merged(events: Events, write: Write) -> None:
                 async for event in events:
                     pending.append(event)
                     readable.set()
-                    if len(pending) >= _MAX_PENDING:
+                    if pending.size_bytes >= _MAX_PENDING_BYTES:
                         writable.clear()
                         await writable.wait()
         finally:
@@ -46,7 +49,7 @@ async def write_merged(events: Events, write: Write) -> None:
                 readable.clear()
                 await readable.wait()
             while pending:
-                await write(_next(pending))
+                await write(pending.take())
                 writable.set()
         await reader
     finally:
@@ -55,29 +58,50 @@ async def write_merged(events: Events, write: Write) -> None:
             await asyncio.wait([reader])
 
 
-def _next(pending: deque[pb.GenerateResponse]) -> pb.GenerateResponse:
-    """Take the next event, merged with the deltas of the same choice right behind it."""
-    event = pending.popleft()
-    if not event.HasField("delta") or not pending or not _continues(event.delta, pending[0]):
+class _Pending:
+    """Events that have been read and not yet written."""
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
+        self._events: deque[pb.GenerateResponse] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._events)
+
+    def append(self, event: pb.GenerateResponse) -> None:
+        self._events.append(event)
+        self.size_bytes += event.ByteSize()
+
+    def take(self) -> pb.GenerateResponse:
+        """Take the next event, merged with the deltas of the same choice right behind it."""
+        event = self._pop()
+        pieces, has_text = [event.delta], bool(event.delta.text)
+        while event.HasField("delta") and self._continues(event.delta.choice, has_text=has_text):
+            pieces.append(self._pop().delta)
+            has_text = has_text or bool(pieces[-1].text)
+        return event if len(pieces) == 1 else pb.GenerateResponse(delta=_merged(pieces))
+
+    def _pop(self) -> pb.GenerateResponse:
+        event = self._events.popleft()
+        self.size_bytes -= event.ByteSize()
         return event
-    merged = pb.GenerateResponse()
-    merged.CopyFrom(event)
-    texts, thoughts = [event.delta.text], [event.delta.reasoning]
-    while pending and _continues(event.delta, pending[0]):
-        delta = pending.popleft().delta
-        texts.append(delta.text)
-        thoughts.append(delta.reasoning)
-        merged.delta.tool_calls.extend(delta.tool_calls)
-        merged.delta.logprobs.extend(delta.logprobs)
-        merged.delta.output_tokens += delta.output_tokens
-    merged.delta.text, merged.delta.reasoning = "".join(texts), "".join(thoughts)
-    return merged
+
+    def _continues(self, choice: int, *, has_text: bool) -> bool:
+        if not self._events or not self._events[0].HasField("delta"):
+            return False
+        following = self._events[0].delta
+        # Thought that follows text would move before it in one message.
+        return following.choice == choice and not (has_text and following.reasoning)
 
 
-def _continues(delta: pb.Delta, event: pb.GenerateResponse) -> bool:
-    # Thought that follows text would move before it in one message.
-    return (
-        event.HasField("delta")
-        and event.delta.choice == delta.choice
-        and bool(event.delta.reasoning) == bool(delta.reasoning)
+def _merged(pieces: Sequence[pb.Delta]) -> pb.Delta:
+    merged = pb.Delta(
+        choice=pieces[0].choice,
+        text="".join(piece.text for piece in pieces),
+        reasoning="".join(piece.reasoning for piece in pieces),
+        output_tokens=sum(piece.output_tokens for piece in pieces),
     )
+    for piece in pieces:
+        merged.tool_calls.extend(piece.tool_calls)
+        merged.logprobs.extend(piece.logprobs)
+    return merged

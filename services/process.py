@@ -33,6 +33,8 @@ class Process:
     models: Mapping[str, Model]
     """The models that are served, by name."""
     tracing: tracing.Tracing
+    registry: CollectorRegistry
+    """Where a link registers metrics of its own."""
     metrics: HopMetrics
     triton_address: str
     """Triton's gRPC address."""
@@ -43,7 +45,8 @@ class Process:
 
     def hop(self, name: str, link: Link) -> Link:
         """Put the observer of its hop round a link."""
-        return Hop(name, link, self.metrics, self.tracing, self.models.keys())
+        names = self.models.keys() | self.config.router.aliases.keys()
+        return Hop(name, link, self.metrics, self.tracing, names)
 
     def upstream_of(self, name: str) -> Link:
         """Connect to the link that follows `name` in the chain."""
@@ -95,6 +98,7 @@ async def _run(
             config=loaded,
             models=served,
             tracing=spans,
+            registry=registry,
             metrics=HopMetrics(registry),
             triton_address=loaded.inference.triton_address or arguments.triton,
             upstream_address=arguments.upstream,

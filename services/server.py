@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import grpc
@@ -53,7 +54,10 @@ class LinkServicer(generation_pb2_grpc.GenerationServicer):
             await write_merged(self._link.generate(request, call), context.write)
         except errors.MeshError as error:
             await errors.abort(context, error)
-        except Exception:
+        except Exception as error:
+            # A caller who leaves in the midst of a write fails it before this task is cancelled.
+            if isinstance(error, grpc.aio.InternalError) and context.cancelled():
+                return
             logger.exception("defect", extra={"request_id": call.request_id})
             await errors.abort(context, errors.internal())
 
@@ -75,6 +79,19 @@ async def serve(
     Raises:
         OSError: the address is taken, or is not one of this machine's.
     """
+    async with serving(services, address, tracing, drain_s):
+        await _stop_signal()
+
+
+@asynccontextmanager
+async def serving(
+    services: Sequence[Service], address: str, tracing: Tracing, drain_s: float
+) -> AsyncIterator[int]:
+    """Serve for as long as the block runs; give the port. Then drain, as `serve` does.
+
+    Raises:
+        OSError: the address is taken, or is not one of this machine's.
+    """
     server = grpc.aio.server(
         # With so_reuseport a taken port would be shared in silence.
         options=[*OPTIONS, ("grpc.so_reuseport", 0)],
@@ -88,15 +105,18 @@ async def serve(
         await health_servicer.set(service.name, health_pb2.HealthCheckResponse.SERVING)
     reflection.enable_server_reflection([*names, HEALTH, reflection.SERVICE_NAME], server)
     try:
-        server.add_insecure_port(address)
+        port = server.add_insecure_port(address)
     except RuntimeError:
         raise OSError(f"cannot listen on {address}: the port is taken") from None
     await server.start()
-    logger.info("serving", extra={"address": address, "services": names})
-    await _stop_signal()
-    logger.info("draining", extra={"seconds": drain_s})
-    await health_servicer.enter_graceful_shutdown()
-    await server.stop(drain_s)
+    host = address.rpartition(":")[0]
+    logger.info("serving", extra={"address": f"{host}:{port}", "services": names})
+    try:
+        yield port
+    finally:
+        logger.info("draining", extra={"seconds": drain_s})
+        await health_servicer.enter_graceful_shutdown()
+        await server.stop(drain_s)
 
 
 async def _stop_signal() -> None:

@@ -28,7 +28,7 @@ from catenary.v1 import message_pb2 as catenary_dot_v1_dot_message__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63\x61tenary/v1/generation.proto\x12\x0b\x63\x61tenary.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x63\x61tenary/v1/decision.proto\x1a\x19\x63\x61tenary/v1/message.proto\x1a\x1cgoogle/api/annotations.proto\"\xc7\x06\n\x0fGenerateRequest\x12\x33\n\nrequest_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{0,128}$\x12\x19\n\x05model\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12\x33\n\x08messages\x18\x03 \x03(\x0b\x32\x14.catenary.v1.MessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x10\x12\'\n\x08sampling\x18\x04 \x01(\x0b\x32\x15.catenary.v1.Sampling\x12+\n\x05tools\x18\x05 \x03(\x0b\x32\x11.catenary.v1.ToolB\t\xbaH\x06\x92\x01\x03\x10\x80\x01\x12,\n\x0btool_choice\x18\x06 \x01(\x0b\x32\x17.catenary.v1.ToolChoice\x12\x34\n\x0fresponse_format\x18\x07 \x01(\x0b\x32\x1b.catenary.v1.ResponseFormat\x12\'\n\x08\x63ontrols\x18\x08 \x01(\x0b\x32\x15.catenary.v1.Controls\x12/\n\x0c\x63ontinuation\x18\t \x01(\x0b\x32\x19.catenary.v1.Continuation\x12 \n\x13parallel_tool_calls\x18\n \x01(\x08H\x00\x88\x01\x01\x12\x1a\n\x08\x65nd_user\x18\x0b \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02:\xc4\x02\xbaH\xc0\x02\x1a\xa5\x01\n\x10tool_choice.name\x12\"tool_choice names no tool of tools\x1am!has(this.tool_choice) || this.tool_choice.mode != 4 || this.tools.exists(t, t.name == this.tool_choice.name)\x1a\x95\x01\n\x14tool_choice.required\x12/tool_choice requires a tool, but tools is empty\x1aL!has(this.tool_choice) || this.tool_choice.mode != 3 || size(this.tools) > 0B\x16\n\x14_parallel_tool_calls\"\xca\x01\n\x08\x43ontrols\x12(\n\x05\x63\x61\x63he\x18\x01 \x01(\x0b\x32\x19.catenary.v1.CacheControl\x12 \n\x0esafety_profile\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12*\n\x07routing\x18\x03 \x01(\x0b\x32\x19.catenary.v1.RoutingHints\x12\x1e\n\x08priority\x18\x04 \x01(\rB\x07\xbaH\x04*\x02\x18\tH\x00\x88\x01\x01\x12\x19\n\x11include_decisions\x18\x05 \x01(\x08\x42\x0b\n\t_priority\"\xa4\x02\n\x0c\x43\x61\x63heControl\x12\x36\n\x04mode\x18\x01 \x01(\x0e\x32\x1e.catenary.v1.CacheControl.ModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x16\n\tmax_age_s\x18\x02 \x01(\rH\x00\x88\x01\x01\x12+\n\x0b\x65rror_bound\x18\x03 \x01(\x02\x42\x11\xbaH\x0e\n\x0c\x1d\x00\x00\x80?-\x00\x00\x00\x00@\x01H\x01\x88\x01\x01\x12\r\n\x05paced\x18\x04 \x01(\x08\"j\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x10\n\x0cMODE_DEFAULT\x10\x01\x12\x0f\n\x0bMODE_BYPASS\x10\x02\x12\x10\n\x0cMODE_REFRESH\x10\x03\x12\x17\n\x13MODE_ONLY_IF_CACHED\x10\x04\x42\x0c\n\n_max_age_sB\x0e\n\x0c_error_bound\"f\n\x0cRoutingHints\x12!\n\x0fprefer_backends\x18\x01 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12\x19\n\x07session\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x18\n\x06policy\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"?\n\x0c\x43ontinuation\x12\x18\n\x04text\x18\x01 \x01(\tB\n\xbaH\x07r\x05(\x80\x80\x80\x02\x12\x15\n\routput_tokens\x18\x02 \x01(\r\"\xbf\x01\n\x10GenerateResponse\x12\'\n\x07started\x18\x01 \x01(\x0b\x32\x14.catenary.v1.StartedH\x00\x12#\n\x05\x64\x65lta\x18\x02 \x01(\x0b\x32\x12.catenary.v1.DeltaH\x00\x12)\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0b\x32\x15.catenary.v1.DecisionH\x00\x12)\n\x08\x66inished\x18\x04 \x01(\x0b\x32\x15.catenary.v1.FinishedH\x00\x42\x07\n\x05\x65vent\",\n\x07Started\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\"\xac\x01\n\x05\x44\x65lta\x12\x0e\n\x06\x63hoice\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x11\n\treasoning\x18\x03 \x01(\t\x12.\n\ntool_calls\x18\x04 \x03(\x0b\x32\x1a.catenary.v1.ToolCallDelta\x12+\n\x08logprobs\x18\x05 \x03(\x0b\x32\x19.catenary.v1.TokenLogprob\x12\x15\n\routput_tokens\x18\x06 \x01(\r\"K\n\rToolCallDelta\x12\r\n\x05index\x18\x01 \x01(\r\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x11\n\targuments\x18\x04 \x01(\t\"k\n\x0cTokenLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x13\n\x0btoken_bytes\x18\x02 \x01(\x0c\x12\x0f\n\x07logprob\x18\x03 \x01(\x02\x12&\n\x03top\x18\x04 \x03(\x0b\x32\x19.catenary.v1.TokenLogprob\"o\n\x08\x46inished\x12*\n\x07\x63hoices\x18\x01 \x03(\x0b\x32\x19.catenary.v1.ChoiceFinish\x12!\n\x05usage\x18\x02 \x01(\x0b\x32\x12.catenary.v1.Usage\x12\x14\n\x0cserved_model\x18\x03 \x01(\t\"^\n\x0c\x43hoiceFinish\x12\x0e\n\x06\x63hoice\x18\x01 \x01(\r\x12\x30\n\rfinish_reason\x18\x02 \x01(\x0e\x32\x19.catenary.v1.FinishReason\x12\x0c\n\x04stop\x18\x03 \x01(\t2y\n\nGeneration\x12k\n\x08Generate\x12\x1c.catenary.v1.GenerateRequest\x1a\x1d.catenary.v1.GenerateResponse\" \x82\xd3\xe4\x93\x02\x1a\"\x15/catenary/v1/generate:\x01*0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63\x61tenary/v1/generation.proto\x12\x0b\x63\x61tenary.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x63\x61tenary/v1/decision.proto\x1a\x19\x63\x61tenary/v1/message.proto\x1a\x1cgoogle/api/annotations.proto\"\xb5\x06\n\x0fGenerateRequest\x12\x33\n\nrequest_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{0,128}$\x12\x19\n\x05model\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12\x33\n\x08messages\x18\x03 \x03(\x0b\x32\x14.catenary.v1.MessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x10\x12\'\n\x08sampling\x18\x04 \x01(\x0b\x32\x15.catenary.v1.Sampling\x12+\n\x05tools\x18\x05 \x03(\x0b\x32\x11.catenary.v1.ToolB\t\xbaH\x06\x92\x01\x03\x10\x80\x01\x12,\n\x0btool_choice\x18\x06 \x01(\x0b\x32\x17.catenary.v1.ToolChoice\x12\x34\n\x0fresponse_format\x18\x07 \x01(\x0b\x32\x1b.catenary.v1.ResponseFormat\x12\'\n\x08\x63ontrols\x18\x08 \x01(\x0b\x32\x15.catenary.v1.Controls\x12/\n\x0c\x63ontinuation\x18\t \x01(\x0b\x32\x19.catenary.v1.Continuation\x12 \n\x13parallel_tool_calls\x18\n \x01(\x08H\x00\x88\x01\x01\x12\x1a\n\x08\x65nd_user\x18\x0b \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02:\xb2\x02\xbaH\xae\x02\x1a\xa3\x01\n\x10tool_choice.name\x12 must be the name of one of tools\x1am!has(this.tool_choice) || this.tool_choice.mode != 4 || this.tools.exists(t, t.name == this.tool_choice.name)\x1a\x85\x01\n\x10tool_choice.mode\x12#requires a tool, but tools is empty\x1aL!has(this.tool_choice) || this.tool_choice.mode != 3 || size(this.tools) > 0B\x16\n\x14_parallel_tool_calls\"\xca\x01\n\x08\x43ontrols\x12(\n\x05\x63\x61\x63he\x18\x01 \x01(\x0b\x32\x19.catenary.v1.CacheControl\x12 \n\x0esafety_profile\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12*\n\x07routing\x18\x03 \x01(\x0b\x32\x19.catenary.v1.RoutingHints\x12\x1e\n\x08priority\x18\x04 \x01(\rB\x07\xbaH\x04*\x02\x18\tH\x00\x88\x01\x01\x12\x19\n\x11include_decisions\x18\x05 \x01(\x08\x42\x0b\n\t_priority\"\xa4\x02\n\x0c\x43\x61\x63heControl\x12\x36\n\x04mode\x18\x01 \x01(\x0e\x32\x1e.catenary.v1.CacheControl.ModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x16\n\tmax_age_s\x18\x02 \x01(\rH\x00\x88\x01\x01\x12+\n\x0b\x65rror_bound\x18\x03 \x01(\x02\x42\x11\xbaH\x0e\n\x0c\x1d\x00\x00\x80?-\x00\x00\x00\x00@\x01H\x01\x88\x01\x01\x12\r\n\x05paced\x18\x04 \x01(\x08\"j\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x10\n\x0cMODE_DEFAULT\x10\x01\x12\x0f\n\x0bMODE_BYPASS\x10\x02\x12\x10\n\x0cMODE_REFRESH\x10\x03\x12\x17\n\x13MODE_ONLY_IF_CACHED\x10\x04\x42\x0c\n\n_max_age_sB\x0e\n\x0c_error_bound\"o\n\x0cRoutingHints\x12*\n\x0fprefer_backends\x18\x01 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x10\"\x07r\x05\x10\x01\x18\x80\x01\x12\x19\n\x07session\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x18\n\x06policy\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"?\n\x0c\x43ontinuation\x12\x18\n\x04text\x18\x01 \x01(\tB\n\xbaH\x07r\x05(\x80\x80\x80\x02\x12\x15\n\routput_tokens\x18\x02 \x01(\r\"\xbf\x01\n\x10GenerateResponse\x12\'\n\x07started\x18\x01 \x01(\x0b\x32\x14.catenary.v1.StartedH\x00\x12#\n\x05\x64\x65lta\x18\x02 \x01(\x0b\x32\x12.catenary.v1.DeltaH\x00\x12)\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0b\x32\x15.catenary.v1.DecisionH\x00\x12)\n\x08\x66inished\x18\x04 \x01(\x0b\x32\x15.catenary.v1.FinishedH\x00\x42\x07\n\x05\x65vent\",\n\x07Started\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\"\xac\x01\n\x05\x44\x65lta\x12\x0e\n\x06\x63hoice\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x11\n\treasoning\x18\x03 \x01(\t\x12.\n\ntool_calls\x18\x04 \x03(\x0b\x32\x1a.catenary.v1.ToolCallDelta\x12+\n\x08logprobs\x18\x05 \x03(\x0b\x32\x19.catenary.v1.TokenLogprob\x12\x15\n\routput_tokens\x18\x06 \x01(\r\"K\n\rToolCallDelta\x12\r\n\x05index\x18\x01 \x01(\r\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x11\n\targuments\x18\x04 \x01(\t\"k\n\x0cTokenLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x13\n\x0btoken_bytes\x18\x02 \x01(\x0c\x12\x0f\n\x07logprob\x18\x03 \x01(\x02\x12&\n\x03top\x18\x04 \x03(\x0b\x32\x19.catenary.v1.TokenLogprob\"o\n\x08\x46inished\x12*\n\x07\x63hoices\x18\x01 \x03(\x0b\x32\x19.catenary.v1.ChoiceFinish\x12!\n\x05usage\x18\x02 \x01(\x0b\x32\x12.catenary.v1.Usage\x12\x14\n\x0cserved_model\x18\x03 \x01(\t\"^\n\x0c\x43hoiceFinish\x12\x0e\n\x06\x63hoice\x18\x01 \x01(\r\x12\x30\n\rfinish_reason\x18\x02 \x01(\x0e\x32\x19.catenary.v1.FinishReason\x12\x0c\n\x04stop\x18\x03 \x01(\t2y\n\nGeneration\x12k\n\x08Generate\x12\x1c.catenary.v1.GenerateRequest\x1a\x1d.catenary.v1.GenerateResponse\" \x82\xd3\xe4\x93\x02\x1a\"\x15/catenary/v1/generate:\x01*0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,7 +46,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GENERATEREQUEST'].fields_by_name['end_user']._loaded_options = None
   _globals['_GENERATEREQUEST'].fields_by_name['end_user']._serialized_options = b'\272H\005r\003\030\200\002'
   _globals['_GENERATEREQUEST']._loaded_options = None
-  _globals['_GENERATEREQUEST']._serialized_options = b'\272H\300\002\032\245\001\n\020tool_choice.name\022\"tool_choice names no tool of tools\032m!has(this.tool_choice) || this.tool_choice.mode != 4 || this.tools.exists(t, t.name == this.tool_choice.name)\032\225\001\n\024tool_choice.required\022/tool_choice requires a tool, but tools is empty\032L!has(this.tool_choice) || this.tool_choice.mode != 3 || size(this.tools) > 0'
+  _globals['_GENERATEREQUEST']._serialized_options = b'\272H\256\002\032\243\001\n\020tool_choice.name\022 must be the name of one of tools\032m!has(this.tool_choice) || this.tool_choice.mode != 4 || this.tools.exists(t, t.name == this.tool_choice.name)\032\205\001\n\020tool_choice.mode\022#requires a tool, but tools is empty\032L!has(this.tool_choice) || this.tool_choice.mode != 3 || size(this.tools) > 0'
   _globals['_CONTROLS'].fields_by_name['safety_profile']._loaded_options = None
   _globals['_CONTROLS'].fields_by_name['safety_profile']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_CONTROLS'].fields_by_name['priority']._loaded_options = None
@@ -56,7 +56,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CACHECONTROL'].fields_by_name['error_bound']._loaded_options = None
   _globals['_CACHECONTROL'].fields_by_name['error_bound']._serialized_options = b'\272H\016\n\014\035\000\000\200?-\000\000\000\000@\001'
   _globals['_ROUTINGHINTS'].fields_by_name['prefer_backends']._loaded_options = None
-  _globals['_ROUTINGHINTS'].fields_by_name['prefer_backends']._serialized_options = b'\272H\005\222\001\002\020\020'
+  _globals['_ROUTINGHINTS'].fields_by_name['prefer_backends']._serialized_options = b'\272H\016\222\001\013\020\020\"\007r\005\020\001\030\200\001'
   _globals['_ROUTINGHINTS'].fields_by_name['session']._loaded_options = None
   _globals['_ROUTINGHINTS'].fields_by_name['session']._serialized_options = b'\272H\005r\003\030\200\002'
   _globals['_ROUTINGHINTS'].fields_by_name['policy']._loaded_options = None
@@ -66,31 +66,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GENERATION'].methods_by_name['Generate']._loaded_options = None
   _globals['_GENERATION'].methods_by_name['Generate']._serialized_options = b'\202\323\344\223\002\032\"\025/catenary/v1/generate:\001*'
   _globals['_GENERATEREQUEST']._serialized_start=160
-  _globals['_GENERATEREQUEST']._serialized_end=999
-  _globals['_CONTROLS']._serialized_start=1002
-  _globals['_CONTROLS']._serialized_end=1204
-  _globals['_CACHECONTROL']._serialized_start=1207
-  _globals['_CACHECONTROL']._serialized_end=1499
-  _globals['_CACHECONTROL_MODE']._serialized_start=1363
-  _globals['_CACHECONTROL_MODE']._serialized_end=1469
-  _globals['_ROUTINGHINTS']._serialized_start=1501
-  _globals['_ROUTINGHINTS']._serialized_end=1603
-  _globals['_CONTINUATION']._serialized_start=1605
-  _globals['_CONTINUATION']._serialized_end=1668
-  _globals['_GENERATERESPONSE']._serialized_start=1671
-  _globals['_GENERATERESPONSE']._serialized_end=1862
-  _globals['_STARTED']._serialized_start=1864
-  _globals['_STARTED']._serialized_end=1908
-  _globals['_DELTA']._serialized_start=1911
-  _globals['_DELTA']._serialized_end=2083
-  _globals['_TOOLCALLDELTA']._serialized_start=2085
-  _globals['_TOOLCALLDELTA']._serialized_end=2160
-  _globals['_TOKENLOGPROB']._serialized_start=2162
-  _globals['_TOKENLOGPROB']._serialized_end=2269
-  _globals['_FINISHED']._serialized_start=2271
-  _globals['_FINISHED']._serialized_end=2382
-  _globals['_CHOICEFINISH']._serialized_start=2384
-  _globals['_CHOICEFINISH']._serialized_end=2478
-  _globals['_GENERATION']._serialized_start=2480
-  _globals['_GENERATION']._serialized_end=2601
+  _globals['_GENERATEREQUEST']._serialized_end=981
+  _globals['_CONTROLS']._serialized_start=984
+  _globals['_CONTROLS']._serialized_end=1186
+  _globals['_CACHECONTROL']._serialized_start=1189
+  _globals['_CACHECONTROL']._serialized_end=1481
+  _globals['_CACHECONTROL_MODE']._serialized_start=1345
+  _globals['_CACHECONTROL_MODE']._serialized_end=1451
+  _globals['_ROUTINGHINTS']._serialized_start=1483
+  _globals['_ROUTINGHINTS']._serialized_end=1594
+  _globals['_CONTINUATION']._serialized_start=1596
+  _globals['_CONTINUATION']._serialized_end=1659
+  _globals['_GENERATERESPONSE']._serialized_start=1662
+  _globals['_GENERATERESPONSE']._serialized_end=1853
+  _globals['_STARTED']._serialized_start=1855
+  _globals['_STARTED']._serialized_end=1899
+  _globals['_DELTA']._serialized_start=1902
+  _globals['_DELTA']._serialized_end=2074
+  _globals['_TOOLCALLDELTA']._serialized_start=2076
+  _globals['_TOOLCALLDELTA']._serialized_end=2151
+  _globals['_TOKENLOGPROB']._serialized_start=2153
+  _globals['_TOKENLOGPROB']._serialized_end=2260
+  _globals['_FINISHED']._serialized_start=2262
+  _globals['_FINISHED']._serialized_end=2373
+  _globals['_CHOICEFINISH']._serialized_start=2375
+  _globals['_CHOICEFINISH']._serialized_end=2469
+  _globals['_GENERATION']._serialized_start=2471
+  _globals['_GENERATION']._serialized_end=2592
 # @@protoc_insertion_point(module_scope)

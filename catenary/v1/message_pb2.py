@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63\x61tenary/v1/message.proto\x12\x0b\x63\x61tenary.v1\x1a\x1b\x62uf/validate/validate.proto\"\xbb\x04\n\x07Message\x12+\n\x04role\x18\x01 \x01(\x0e\x32\x11.catenary.v1.RoleB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x34\n\x07\x63ontent\x18\x02 \x03(\x0b\x32\x18.catenary.v1.ContentPartB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12\x16\n\x04name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x34\n\ntool_calls\x18\x04 \x03(\x0b\x32\x15.catenary.v1.ToolCallB\t\xbaH\x06\x92\x01\x03\x10\x80\x01\x12\x1e\n\x0ctool_call_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02:\xde\x02\xbaH\xda\x02\x1a\x61\n\x0fmessage.content\x12\x19\x63ontent must not be empty\x1a\x33size(this.content) > 0 || size(this.tool_calls) > 0\x1a\x81\x01\n\x14message.tool_call_id\x12:tool_call_id must be set on a tool\'s turn, and on no other\x1a-(this.role == 4) == (this.tool_call_id != \'\')\x1aq\n\x12message.tool_calls\x12-only an assistant\'s turn may carry tool_calls\x1a,size(this.tool_calls) == 0 || this.role == 3\"y\n\x0b\x43ontentPart\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12#\n\x05media\x18\x02 \x01(\x0b\x32\x12.catenary.v1.MediaH\x00\x12\x13\n\treasoning\x18\x03 \x01(\tH\x00\x12\x11\n\x07refusal\x18\x04 \x01(\tH\x00\x42\r\n\x04part\x12\x05\xbaH\x02\x08\x01\"\x80\x01\n\x05Media\x12\x1c\n\nmedia_type\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\r\n\x03url\x18\x02 \x01(\tH\x00\x12\x0e\n\x04\x64\x61ta\x18\x03 \x01(\x0cH\x00\x12)\n\x06\x64\x65tail\x18\x04 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^(auto|low|high)?$B\x0f\n\x06source\x12\x05\xbaH\x02\x08\x01\"\x89\x01\n\x04Tool\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9_.-]{1,64}$\x12\x1e\n\x0b\x64\x65scription\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x01\x12$\n\x11parameters_schema\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x10\x12\x0e\n\x06strict\x18\x04 \x01(\x08\"\xb8\x01\n\nToolChoice\x12\x34\n\x04mode\x18\x01 \x01(\x0e\x32\x1c.catenary.v1.ToolChoice.ModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x15\n\x04name\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"]\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\r\n\tMODE_AUTO\x10\x01\x12\r\n\tMODE_NONE\x10\x02\x12\x11\n\rMODE_REQUIRED\x10\x03\x12\x0e\n\nMODE_NAMED\x10\x04\"k\n\x08ToolCall\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12+\n\x04name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9_.-]{1,64}$\x12\x1c\n\targuments\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@\"\x7f\n\x0eResponseFormat\x12\x15\n\x0bjson_object\x18\x01 \x01(\x08H\x00\x12.\n\x0bjson_schema\x18\x02 \x01(\x0b\x32\x17.catenary.v1.JsonSchemaH\x00\x12\x1c\n\x05regex\x18\x03 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80\x04H\x00\x42\x08\n\x06\x66ormat\"p\n\nJsonSchema\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1e\n\x0b\x64\x65scription\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x01\x12\x1b\n\x06schema\x18\x03 \x01(\tB\x0b\xbaH\x08r\x06\x10\x02(\x80\x80\x10\x12\x0e\n\x06strict\x18\x04 \x01(\x08\"\xc4\x06\n\x08Sampling\x12+\n\x11max_output_tokens\x18\x01 \x01(\rB\x0b\xbaH\x08*\x06\x18\x80\x80@(\x01H\x00\x88\x01\x01\x12+\n\x0btemperature\x18\x02 \x01(\x02\x42\x11\xbaH\x0e\n\x0c\x1d\x00\x00\x00@-\x00\x00\x00\x00@\x01H\x01\x88\x01\x01\x12%\n\x05top_p\x18\x03 \x01(\x02\x42\x11\xbaH\x0e\n\x0c\x1d\x00\x00\x80?%\x00\x00\x00\x00@\x01H\x02\x88\x01\x01\x12\x1d\n\x05top_k\x18\x04 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=H\x03\x88\x01\x01\x12%\n\x05min_p\x18\x05 \x01(\x02\x42\x11\xbaH\x0e\n\x0c\x1d\x00\x00\x80?-\x00\x00\x00\x00@\x01H\x04\x88\x01\x01\x12\x30\n\x10presence_penalty\x18\x06 \x01(\x02\x42\x11\xbaH\x0e\n\x0c\x1d\x00\x00\x00@-\x00\x00\x00\xc0@\x01H\x05\x88\x01\x01\x12\x31\n\x11\x66requency_penalty\x18\x07 \x01(\x02\x42\x11\xbaH\x0e\n\x0c\x1d\x00\x00\x00@-\x00\x00\x00\xc0@\x01H\x06\x88\x01\x01\x12\x32\n\x12repetition_penalty\x18\x08 \x01(\x02\x42\x11\xbaH\x0e\n\x0c\x1d\x00\x00 A%\x00\x00\x00\x00@\x01H\x07\x88\x01\x01\x12\x11\n\x04seed\x18\t \x01(\x04H\x08\x88\x01\x01\x12\x1f\n\x04stop\x18\n \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x10\"\x07r\x05\x10\x01\x18\x80\x08\x12\x1e\n\x08logprobs\x18\x0b \x01(\rB\x07\xbaH\x04*\x02\x18\x14H\t\x88\x01\x01\x12\x1a\n\x01n\x18\x0c \x01(\rB\n\xbaH\x07*\x05\x18\x80\x01(\x01H\n\x88\x01\x01\x12S\n\nlogit_bias\x18\r \x03(\x0b\x32$.catenary.v1.Sampling.LogitBiasEntryB\x19\xbaH\x16\x9a\x01\x13\x10\x80\x08*\x0e\n\x0c\x1d\x00\x00\xc8\x42-\x00\x00\xc8\xc2@\x01\x12)\n\x11min_output_tokens\x18\x0e \x01(\rB\t\xbaH\x06*\x04\x18\x80\x80@H\x0b\x88\x01\x01\x1a\x30\n\x0eLogitBiasEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\x42\x14\n\x12_max_output_tokensB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x08\n\x06_top_kB\x08\n\x06_min_pB\x13\n\x11_presence_penaltyB\x14\n\x12_frequency_penaltyB\x15\n\x13_repetition_penaltyB\x07\n\x05_seedB\x0b\n\t_logprobsB\x04\n\x02_nB\x14\n\x12_min_output_tokens\"k\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\r\x12\x15\n\routput_tokens\x18\x02 \x01(\r\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x03 \x01(\r\x12\x18\n\x10reasoning_tokens\x18\x04 \x01(\r*_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04*\x9f\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x03\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63\x61tenary/v1/message.proto\x12\x0b\x63\x61tenary.v1\x1a\x1b\x62uf/validate/validate.proto\"\xee\x04\n\x07Message\x12\x80\x01\n\x04role\x18\x01 \x01(\x0e\x32\x11.catenary.v1.RoleB_\xbaH\\\xba\x01Y\n\x04role\x12;must be ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT or ROLE_TOOL\x1a\x14this in [1, 2, 3, 4]\x12\x34\n\x07\x63ontent\x18\x02 \x03(\x0b\x32\x18.catenary.v1.ContentPartB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12\x16\n\x04name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x34\n\ntool_calls\x18\x04 \x03(\x0b\x32\x15.catenary.v1.ToolCallB\t\xbaH\x06\x92\x01\x03\x10\x80\x01\x12\x1e\n\x0ctool_call_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02:\xbb\x02\xbaH\xb7\x02\x1a\x63\n\x07\x63ontent\x12\x11must not be empty\x1a\x45size(this.content) > 0 || size(this.tool_calls) > 0 || this.role == 4\x1al\n\x0ctool_call_id\x12-must be set on a tool\'s turn, and on no other\x1a-(this.role == 4) == (this.tool_call_id != \'\')\x1a\x62\n\ntool_calls\x12&only an assistant\'s turn may carry any\x1a,size(this.tool_calls) == 0 || this.role == 3\"\x94\x01\n\x0b\x43ontentPart\x12\x17\n\x04text\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01H\x00\x12#\n\x05media\x18\x02 \x01(\x0b\x32\x12.catenary.v1.MediaH\x00\x12\x1c\n\treasoning\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x10\x01H\x00\x12\x1a\n\x07refusal\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x10\x01H\x00\x42\r\n\x04part\x12\x05\xbaH\x02\x08\x01\"\xe3\x01\n\x05Media\x12\x1c\n\nmedia_type\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12(\n\x03url\x18\x02 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^(https?://|data:)H\x00\x12\x0e\n\x04\x64\x61ta\x18\x03 \x01(\x0cH\x00\x12)\n\x06\x64\x65tail\x18\x04 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^(auto|low|high)?$:F\xbaHC\x1a\x41\n\x04\x64\x61ta\x12\x11must not be empty\x1a&!has(this.data) || size(this.data) > 0B\x0f\n\x06source\x12\x05\xbaH\x02\x08\x01\"\x89\x01\n\x04Tool\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9_.-]{1,64}$\x12\x1e\n\x0b\x64\x65scription\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x01\x12$\n\x11parameters_schema\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x10\x12\x0e\n\x06strict\x18\x04 \x01(\x08\"\xb8\x01\n\nToolChoice\x12\x34\n\x04mode\x18\x01 \x01(\x0e\x32\x1c.catenary.v1.ToolChoice.ModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x15\n\x04name\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"]\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\r\n\tMODE_AUTO\x10\x01\x12\r\n\tMODE_NONE\x10\x02\x12\x11\n\rMODE_REQUIRED\x10\x03\x12\x0e\n\nMODE_NAMED\x10\x04\"m\n\x08ToolCall\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12+\n\x04name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9_.-]{1,64}$\x12\x1c\n\targuments\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@\"\x7f\n\x0eResponseFormat\x12\x15\n\x0bjson_object\x18\x01 \x01(\x08H\x00\x12.\n\x0bjson_schema\x18\x02 \x01(\x0b\x32\x17.catenary.v1.JsonSchemaH\x00\x12\x1c\n\x05regex\x18\x03 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80\x04H\x00\x42\x08\n\x06\x66ormat\"p\n\nJsonSchema\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1e\n\x0b\x64\x65scription\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x01\x12\x1b\n\x06schema\x18\x03 \x01(\tB\x0b\xbaH\x08r\x06\x10\x02(\x80\x80\x10\x12\x0e\n\x06strict\x18\x04 \x01(\x08\"\xdc\x07\n\x08Sampling\x12+\n\x11max_output_tokens\x18\x01 \x01(\rB\x0b\xbaH\x08*\x06\x18\x80\x80@(\x01H\x00\x88\x01\x01\x12+\n\x0btemperature\x18\x02 \x01(\x02\x42\x11\xbaH\x0e\n\x0c\x1d\x00\x00\x00@-\x00\x00\x00\x00@\x01H\x01\x88\x01\x01\x12%\n\x05top_p\x18\x03 \x01(\x02\x42\x11\xbaH\x0e\n\x0c\x1d\x00\x00\x80?%\x00\x00\x00\x00@\x01H\x02\x88\x01\x01\x12\x1d\n\x05top_k\x18\x04 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=H\x03\x88\x01\x01\x12%\n\x05min_p\x18\x05 \x01(\x02\x42\x11\xbaH\x0e\n\x0c\x1d\x00\x00\x80?-\x00\x00\x00\x00@\x01H\x04\x88\x01\x01\x12\x30\n\x10presence_penalty\x18\x06 \x01(\x02\x42\x11\xbaH\x0e\n\x0c\x1d\x00\x00\x00@-\x00\x00\x00\xc0@\x01H\x05\x88\x01\x01\x12\x31\n\x11\x66requency_penalty\x18\x07 \x01(\x02\x42\x11\xbaH\x0e\n\x0c\x1d\x00\x00\x00@-\x00\x00\x00\xc0@\x01H\x06\x88\x01\x01\x12\x32\n\x12repetition_penalty\x18\x08 \x01(\x02\x42\x11\xbaH\x0e\n\x0c\x1d\x00\x00 A%\x00\x00\x00\x00@\x01H\x07\x88\x01\x01\x12\x11\n\x04seed\x18\t \x01(\x04H\x08\x88\x01\x01\x12\x1f\n\x04stop\x18\n \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x10\"\x07r\x05\x10\x01\x18\x80\x08\x12\x1e\n\x08logprobs\x18\x0b \x01(\rB\x07\xbaH\x04*\x02\x18\x14H\t\x88\x01\x01\x12\x1a\n\x01n\x18\x0c \x01(\rB\n\xbaH\x07*\x05\x18\x80\x01(\x01H\n\x88\x01\x01\x12S\n\nlogit_bias\x18\r \x03(\x0b\x32$.catenary.v1.Sampling.LogitBiasEntryB\x19\xbaH\x16\x9a\x01\x13\x10\x80\x08*\x0e\n\x0c\x1d\x00\x00\xc8\x42-\x00\x00\xc8\xc2@\x01\x12)\n\x11min_output_tokens\x18\x0e \x01(\rB\t\xbaH\x06*\x04\x18\x80\x80@H\x0b\x88\x01\x01\x1a\x30\n\x0eLogitBiasEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01:\x95\x01\xbaH\x91\x01\x1a\x8e\x01\n\x11min_output_tokens\x12\'must not be more than max_output_tokens\x1aP!has(this.max_output_tokens) || this.min_output_tokens <= this.max_output_tokensB\x14\n\x12_max_output_tokensB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x08\n\x06_top_kB\x08\n\x06_min_pB\x13\n\x11_presence_penaltyB\x14\n\x12_frequency_penaltyB\x15\n\x13_repetition_penaltyB\x07\n\x05_seedB\x0b\n\t_logprobsB\x04\n\x02_nB\x14\n\x12_min_output_tokens\"k\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\r\x12\x15\n\routput_tokens\x18\x02 \x01(\r\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x03 \x01(\r\x12\x18\n\x10reasoning_tokens\x18\x04 \x01(\r*_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04*\x9f\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x03\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'catenary.v1.message_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MESSAGE'].fields_by_name['role']._loaded_options = None
-  _globals['_MESSAGE'].fields_by_name['role']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_MESSAGE'].fields_by_name['role']._serialized_options = b'\272H\\\272\001Y\n\004role\022;must be ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT or ROLE_TOOL\032\024this in [1, 2, 3, 4]'
   _globals['_MESSAGE'].fields_by_name['content']._loaded_options = None
   _globals['_MESSAGE'].fields_by_name['content']._serialized_options = b'\272H\006\222\001\003\020\200\002'
   _globals['_MESSAGE'].fields_by_name['name']._loaded_options = None
@@ -43,15 +43,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MESSAGE'].fields_by_name['tool_call_id']._loaded_options = None
   _globals['_MESSAGE'].fields_by_name['tool_call_id']._serialized_options = b'\272H\005r\003\030\200\002'
   _globals['_MESSAGE']._loaded_options = None
-  _globals['_MESSAGE']._serialized_options = b'\272H\332\002\032a\n\017message.content\022\031content must not be empty\0323size(this.content) > 0 || size(this.tool_calls) > 0\032\201\001\n\024message.tool_call_id\022:tool_call_id must be set on a tool\'s turn, and on no other\032-(this.role == 4) == (this.tool_call_id != \'\')\032q\n\022message.tool_calls\022-only an assistant\'s turn may carry tool_calls\032,size(this.tool_calls) == 0 || this.role == 3'
+  _globals['_MESSAGE']._serialized_options = b'\272H\267\002\032c\n\007content\022\021must not be empty\032Esize(this.content) > 0 || size(this.tool_calls) > 0 || this.role == 4\032l\n\014tool_call_id\022-must be set on a tool\'s turn, and on no other\032-(this.role == 4) == (this.tool_call_id != \'\')\032b\n\ntool_calls\022&only an assistant\'s turn may carry any\032,size(this.tool_calls) == 0 || this.role == 3'
   _globals['_CONTENTPART'].oneofs_by_name['part']._loaded_options = None
   _globals['_CONTENTPART'].oneofs_by_name['part']._serialized_options = b'\272H\002\010\001'
+  _globals['_CONTENTPART'].fields_by_name['text']._loaded_options = None
+  _globals['_CONTENTPART'].fields_by_name['text']._serialized_options = b'\272H\004r\002\020\001'
+  _globals['_CONTENTPART'].fields_by_name['reasoning']._loaded_options = None
+  _globals['_CONTENTPART'].fields_by_name['reasoning']._serialized_options = b'\272H\004r\002\020\001'
+  _globals['_CONTENTPART'].fields_by_name['refusal']._loaded_options = None
+  _globals['_CONTENTPART'].fields_by_name['refusal']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_MEDIA'].oneofs_by_name['source']._loaded_options = None
   _globals['_MEDIA'].oneofs_by_name['source']._serialized_options = b'\272H\002\010\001'
   _globals['_MEDIA'].fields_by_name['media_type']._loaded_options = None
   _globals['_MEDIA'].fields_by_name['media_type']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_MEDIA'].fields_by_name['url']._loaded_options = None
+  _globals['_MEDIA'].fields_by_name['url']._serialized_options = b'\272H\026r\0242\022^(https?://|data:)'
   _globals['_MEDIA'].fields_by_name['detail']._loaded_options = None
   _globals['_MEDIA'].fields_by_name['detail']._serialized_options = b'\272H\026r\0242\022^(auto|low|high)?$'
+  _globals['_MEDIA']._loaded_options = None
+  _globals['_MEDIA']._serialized_options = b'\272HC\032A\n\004data\022\021must not be empty\032&!has(this.data) || size(this.data) > 0'
   _globals['_TOOL'].fields_by_name['name']._loaded_options = None
   _globals['_TOOL'].fields_by_name['name']._serialized_options = b'\272H\032r\0302\026^[A-Za-z0-9_.-]{1,64}$'
   _globals['_TOOL'].fields_by_name['description']._loaded_options = None
@@ -63,7 +73,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOOLCHOICE'].fields_by_name['name']._loaded_options = None
   _globals['_TOOLCHOICE'].fields_by_name['name']._serialized_options = b'\272H\004r\002\030@'
   _globals['_TOOLCALL'].fields_by_name['id']._loaded_options = None
-  _globals['_TOOLCALL'].fields_by_name['id']._serialized_options = b'\272H\005r\003\030\200\002'
+  _globals['_TOOLCALL'].fields_by_name['id']._serialized_options = b'\272H\007r\005\020\001\030\200\002'
   _globals['_TOOLCALL'].fields_by_name['name']._loaded_options = None
   _globals['_TOOLCALL'].fields_by_name['name']._serialized_options = b'\272H\032r\0302\026^[A-Za-z0-9_.-]{1,64}$'
   _globals['_TOOLCALL'].fields_by_name['arguments']._loaded_options = None
@@ -104,32 +114,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SAMPLING'].fields_by_name['logit_bias']._serialized_options = b'\272H\026\232\001\023\020\200\010*\016\n\014\035\000\000\310B-\000\000\310\302@\001'
   _globals['_SAMPLING'].fields_by_name['min_output_tokens']._loaded_options = None
   _globals['_SAMPLING'].fields_by_name['min_output_tokens']._serialized_options = b'\272H\006*\004\030\200\200@'
-  _globals['_ROLE']._serialized_start=2526
-  _globals['_ROLE']._serialized_end=2621
-  _globals['_FINISHREASON']._serialized_start=2624
-  _globals['_FINISHREASON']._serialized_end=2783
+  _globals['_SAMPLING']._loaded_options = None
+  _globals['_SAMPLING']._serialized_options = b'\272H\221\001\032\216\001\n\021min_output_tokens\022\'must not be more than max_output_tokens\032P!has(this.max_output_tokens) || this.min_output_tokens <= this.max_output_tokens'
+  _globals['_ROLE']._serialized_start=2858
+  _globals['_ROLE']._serialized_end=2953
+  _globals['_FINISHREASON']._serialized_start=2956
+  _globals['_FINISHREASON']._serialized_end=3115
   _globals['_MESSAGE']._serialized_start=72
-  _globals['_MESSAGE']._serialized_end=643
-  _globals['_CONTENTPART']._serialized_start=645
-  _globals['_CONTENTPART']._serialized_end=766
-  _globals['_MEDIA']._serialized_start=769
-  _globals['_MEDIA']._serialized_end=897
-  _globals['_TOOL']._serialized_start=900
-  _globals['_TOOL']._serialized_end=1037
-  _globals['_TOOLCHOICE']._serialized_start=1040
-  _globals['_TOOLCHOICE']._serialized_end=1224
-  _globals['_TOOLCHOICE_MODE']._serialized_start=1131
-  _globals['_TOOLCHOICE_MODE']._serialized_end=1224
-  _globals['_TOOLCALL']._serialized_start=1226
-  _globals['_TOOLCALL']._serialized_end=1333
-  _globals['_RESPONSEFORMAT']._serialized_start=1335
-  _globals['_RESPONSEFORMAT']._serialized_end=1462
-  _globals['_JSONSCHEMA']._serialized_start=1464
-  _globals['_JSONSCHEMA']._serialized_end=1576
-  _globals['_SAMPLING']._serialized_start=1579
-  _globals['_SAMPLING']._serialized_end=2415
-  _globals['_SAMPLING_LOGITBIASENTRY']._serialized_start=2183
-  _globals['_SAMPLING_LOGITBIASENTRY']._serialized_end=2231
-  _globals['_USAGE']._serialized_start=2417
-  _globals['_USAGE']._serialized_end=2524
+  _globals['_MESSAGE']._serialized_end=694
+  _globals['_CONTENTPART']._serialized_start=697
+  _globals['_CONTENTPART']._serialized_end=845
+  _globals['_MEDIA']._serialized_start=848
+  _globals['_MEDIA']._serialized_end=1075
+  _globals['_TOOL']._serialized_start=1078
+  _globals['_TOOL']._serialized_end=1215
+  _globals['_TOOLCHOICE']._serialized_start=1218
+  _globals['_TOOLCHOICE']._serialized_end=1402
+  _globals['_TOOLCHOICE_MODE']._serialized_start=1309
+  _globals['_TOOLCHOICE_MODE']._serialized_end=1402
+  _globals['_TOOLCALL']._serialized_start=1404
+  _globals['_TOOLCALL']._serialized_end=1513
+  _globals['_RESPONSEFORMAT']._serialized_start=1515
+  _globals['_RESPONSEFORMAT']._serialized_end=1642
+  _globals['_JSONSCHEMA']._serialized_start=1644
+  _globals['_JSONSCHEMA']._serialized_end=1756
+  _globals['_SAMPLING']._serialized_start=1759
+  _globals['_SAMPLING']._serialized_end=2747
+  _globals['_SAMPLING_LOGITBIASENTRY']._serialized_start=2363
+  _globals['_SAMPLING_LOGITBIASENTRY']._serialized_end=2411
+  _globals['_USAGE']._serialized_start=2749
+  _globals['_USAGE']._serialized_end=2856
 # @@protoc_insertion_point(module_scope)

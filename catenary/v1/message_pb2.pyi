@@ -85,7 +85,10 @@ Global___FinishReason: _TypeAlias = FinishReason  # noqa: Y015
 
 @_typing.final
 class Message(_message.Message):
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    The id of a rule over several fields is the field that it blames, here and in every message.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -102,7 +105,7 @@ class Message(_message.Message):
     """Which call a tool's turn answers."""
     @_builtins.property
     def content(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContentPart]:
-        """What is said, in order; may be empty only where tool calls stand in its place."""
+        """What is said, in order; empty only where tool calls stand in its place, or where a tool returned nothing."""
 
     @_builtins.property
     def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolCall]:

@@ -1,0 +1,18 @@
+"""The command line."""
+
+import typer
+
+from catenary.cli.chat import chat
+from catenary.cli.status import status
+from catenary.cli.up import up
+
+app = typer.Typer(
+    name="catenary",
+    help="A gRPC mesh that serves large language models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(up)
+app.command()(chat)
+app.command()(status)

@@ -1,0 +1,67 @@
+"""One answer in the terminal: its text as it comes, then its ledger."""
+
+import time
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from rich.console import Console
+
+from catenary.cli import ledger
+from catenary.client import Client
+from catenary.v1 import generation_pb2 as pb
+
+# A model must not steer the terminal: of the control characters only these two may pass.
+_CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+@dataclass(slots=True)
+class Answer:
+    """What has come of an answer so far."""
+
+    asked_at: float = field(default_factory=time.perf_counter)
+    text: str = ""
+    entries: list[ledger.Entry] = field(default_factory=list[ledger.Entry])
+    first_token_s: float | None = None
+    last_token_s: float = 0.0
+    output_tokens: int = 0
+
+    async def stream(self, client: Client, request: pb.GenerateRequest, text: Console) -> None:
+        """Write the answer as it comes; what has come stays here if it fails or is cancelled.
+
+        Raises:
+            CallError: the generation failed.
+        """
+        try:
+            async with aclosing(client.generate(request)) as events:
+                async for event in events:
+                    self._take(event, text)
+        finally:
+            if self.text:
+                text.print()
+
+    def _take(self, event: pb.GenerateResponse, text: Console) -> None:
+        after_s = time.perf_counter() - self.asked_at
+        kind = event.WhichOneof("event")
+        if kind == "delta":
+            self.first_token_s = self.first_token_s or after_s
+            self.last_token_s = after_s
+            self.text += event.delta.text
+            # As it is: neither markup, nor colours of Rich's own, nor lines broken by it.
+            text.out(event.delta.text.translate(_CONTROLS), end="", highlight=False)
+            text.file.flush()
+        elif kind == "decision":
+            self.entries.append((after_s, event.decision))
+        elif kind == "finished":
+            self.output_tokens = event.finished.usage.output_tokens
+
+    def show_ledger(self, console: Console) -> None:
+        """Write the ledger, and how fast the answer was."""
+        console.print(ledger.table(self.entries))
+        if self.first_token_s is not None:
+            console.print(
+                f"first token after {self.first_token_s * 1000:.1f} ms; "
+                f"{self.output_tokens} tokens in {self.last_token_s * 1000:.1f} ms, "
+                f"{self.output_tokens / self.last_token_s:.0f} tokens/s",
+                style="dim",
+                highlight=False,
+            )

@@ -1,0 +1,88 @@
+"""`catenary status`: asks every part of a mesh on this machine how it is."""
+
+import asyncio
+import sys
+import time
+from dataclasses import dataclass
+from importlib import metadata
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from catenary import health
+from catenary.cli import record
+from catenary.cli.options import PortBase, StateDir
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a part is."""
+
+    healthy: bool
+    text: str
+    """`healthy`, or why not."""
+    version: str = ""
+
+
+def status(port_base: PortBase = None, state_dir: StateDir = None) -> None:
+    """Show each part's health, address and version; exit with 1 if one is not healthy."""
+    mesh = record.load(record.folder(state_dir, port_base))
+    if mesh is None:
+        where = f" with --port-base {port_base}" if port_base else ""
+        typer.echo(f"no mesh is running{where}; `make up` starts one", err=True)
+        raise typer.Exit(1)
+    conditions = asyncio.run(_ask(mesh))
+    # In a pipe a row is a line.
+    console = Console(width=None if sys.stdout.isatty() else 300)
+    console.print(_table(mesh, conditions))
+    console.print(f"placement {mesh.placement}, models {', '.join(mesh.models)}", style="dim")
+    if not all(condition.healthy for condition in conditions):
+        raise typer.Exit(1)
+
+
+async def _ask(mesh: record.MeshRecord) -> list[Condition]:
+    return await asyncio.gather(*(_condition(mesh, part) for part in mesh.parts))
+
+
+async def _condition(mesh: record.MeshRecord, part: record.PartRecord) -> Condition:
+    try:
+        version = await _version(mesh, part)
+    except health.NotReadyError as error:
+        return Condition(healthy=False, text=str(error))
+    return Condition(healthy=True, text="healthy", version=version)
+
+
+async def _version(mesh: record.MeshRecord, part: record.PartRecord) -> str:
+    if part.kind == "triton":
+        triton = await health.triton(part.address, mesh.models)
+        return f"triton {triton}, openvino-genai {metadata.version('openvino-genai')}"
+    if part.kind == "envoy":
+        return f"envoy {await health.envoy(mesh.admin)}"
+    await health.link(part.address)
+    return f"catenary {metadata.version('catenary')}"
+
+
+def _table(mesh: record.MeshRecord, conditions: list[Condition]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("part", "health", "address", "metrics", "version", "pid", "up", "restarts"):
+        table.add_column(heading, overflow="fold")
+    for part, condition in zip(mesh.parts, conditions, strict=True):
+        table.add_row(
+            part.name,
+            Text(condition.text, "green" if condition.healthy else "red"),
+            part.address,
+            part.metrics,
+            condition.version,
+            str(part.pid),
+            _duration(time.time() - part.started_unix_s),
+            str(part.restarts),
+        )
+    return table
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s"

@@ -1,0 +1,1 @@
+"""The mesh on one machine: which parts it has, and what keeps them running."""

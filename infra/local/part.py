@@ -1,0 +1,35 @@
+"""A part: one process of the mesh, as its supervisor sees it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from catenary.cli.record import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One process: how it is started, and how one knows that it can serve."""
+
+    name: str
+    kind: Kind
+    command: Sequence[str]
+    probe: Callable[[], Awaitable[object]]
+    """Asks the process whether it can serve; raises NotReadyError while it cannot."""
+    address: str
+    """Where it serves, as host:port."""
+    metrics: str
+    """The URL of its metrics."""
+    ports: Mapping[int, str]
+    """Every port that it listens on, and what for."""
+    environment: Mapping[str, str] | None = None
+    """Its whole environment; the supervisor's own when None."""
+    stop_s: float = 5.0
+    """How long it may take to end after SIGTERM."""
+    clear: Callable[[], None] | None = None
+    """Removes what a run that was killed may have left behind."""
+    telling: str = ""
+    """What the line holds that tells why it cannot start; without one, the last line tells."""
+
+
+Tiers = Sequence[Sequence[Part]]
+"""Parts in order: those of a tier need the ones before it, and stop before them."""

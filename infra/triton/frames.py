@@ -1,0 +1,96 @@
+"""What the Triton model and the engine's process say to each other, over a socket between them.
+
+Each frame is a length of four bytes and a msgpack value. All instants are of CLOCK_MONOTONIC, which
+the processes of one machine share.
+"""
+
+import struct
+
+import msgspec
+
+from infra.triton.contract import Failure
+from infra.triton.engine import FinishReason, Generation
+
+LENGTH = struct.Struct("<I")
+
+
+class Start(msgspec.Struct, array_like=True, tag=True, frozen=True):
+    """Begin a generation."""
+
+    id: int
+    generation: Generation
+
+
+class Cancel(msgspec.Struct, array_like=True, tag=True, frozen=True):
+    """Stop a generation; it is answered with its `End`."""
+
+    id: int
+
+
+class Piece(msgspec.Struct, array_like=True, frozen=True):
+    """What is new of one choice."""
+
+    choice: int
+    text: str
+    token_ids: list[int]
+    logprobs: list[float]
+    finish_reason: FinishReason | None
+    matched_stop: str
+
+
+class End(msgspec.Struct, array_like=True, frozen=True):
+    """How a generation went."""
+
+    generated_tokens: int
+    """All tokens of all choices, also those that nobody was given."""
+    first_step_ns: int
+    """When the engine began with it; 0 if it never did."""
+    first_token_ns: int
+    """When its first token came; 0 if none did."""
+    last_token_ns: int
+    failure: Failure | None
+
+
+class Update(msgspec.Struct, array_like=True, frozen=True):
+    """What is new of one generation."""
+
+    id: int
+    pieces: list[Piece]
+    end: End | None
+
+
+class Ready(msgspec.Struct, array_like=True, tag=True, frozen=True):
+    """The engine is loaded; the first thing its process says."""
+
+    engine: str
+
+
+class Updates(msgspec.Struct, array_like=True, tag=True, frozen=True):
+    """What is new of all generations that something is new of."""
+
+    updates: list[Update]
+    kv_cache_usage_ratio: float
+
+
+def pack(message: Start | Cancel | Ready | Updates) -> bytes:
+    """Return a message as a frame."""
+    body = msgspec.msgpack.encode(message)
+    return LENGTH.pack(len(body)) + body
+
+
+to_worker = msgspec.msgpack.Decoder(Start | Cancel)
+to_model = msgspec.msgpack.Decoder(Ready | Updates)
+
+
+def unpack(buffer: bytearray) -> list[bytes]:
+    """Take the whole frames out of what has been received, and return their bodies."""
+    bodies = []
+    start = 0
+    while len(buffer) - start >= LENGTH.size:
+        end = start + LENGTH.size + LENGTH.unpack_from(buffer, start)[0]
+        if end > len(buffer):
+            break
+        bodies.append(bytes(buffer[start + LENGTH.size : end]))
+        start = end
+    del buffer[:start]
+    return bodies

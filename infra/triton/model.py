@@ -1,0 +1,145 @@
+"""The model as Triton's Python backend runs it; the engine has a process of its own."""
+
+# Triton adds the rest of `triton_python_backend_utils` after it has imported this module.
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import triton_python_backend_utils as pb_utils
+
+from infra.triton import tensors
+from infra.triton.admission import Admission
+from infra.triton.contract import Failure, Reason
+from infra.triton.engine import Generation
+from infra.triton.guides import GuideChecker
+from infra.triton.metrics import EngineMetrics
+from infra.triton.process import EngineProcess
+from infra.triton.serving import Serving
+from infra.triton.spans import EngineSpans
+
+_log = logging.getLogger(__name__)
+
+_START_S = 300.0
+_STOP_S = 5.0
+_TRACE_HEADERS = ("traceparent", "tracestate")
+
+
+class TritonPythonModel:
+    """What Triton calls; all the work is done on a loop in a thread of its own."""
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        """Start the engine, and return when it is loaded.
+
+        Raises:
+            ConnectionError: the engine cannot be started.
+        """
+        logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(name)s: %(message)s")
+        config = json.loads(args["model_config"])
+        self._settings = {key: value["string_value"] for key, value in config["parameters"].items()}
+        self._context_window = int(self._settings["context_window"])
+        self._vocabulary = int(self._settings["vocabulary"])
+        self._provider = _provider(self._settings["otlp_endpoint"])
+        name = args["model_name"]
+        self._serving = Serving(
+            EngineProcess(_command(self._settings)),
+            Admission(
+                int(self._settings["max_sequences"]),
+                int(self._settings["max_queue"]),
+                time.monotonic,
+            ),
+            EngineMetrics(name),
+            GuideChecker(_guide_command(self._settings)),
+            EngineSpans(self._provider.get_tracer("catenary"), name) if self._provider else None,
+        )
+        self._stopped = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="serving", daemon=True)
+        self._thread.start()
+        self._tasks = asyncio.run_coroutine_threadsafe(self._run(), self._loop)
+        ready = asyncio.run_coroutine_threadsafe(self._serving.process.ready(), self._loop)
+        ready.result(_START_S)
+
+    def execute(self, requests: Sequence[pb_utils.InferenceRequest]) -> None:
+        """Take requests in; their responses come later, through their senders."""
+        for request in requests:
+            sender = request.get_response_sender()
+            try:
+                generation = self._read(request)
+            except ValueError as error:
+                field, _, problem = str(error).partition(": ")
+                refused = tensors.error(Failure(Reason.INVALID, problem, field=field))
+                tensors.send(sender, refused, is_last=True)
+            else:
+                self._loop.call_soon_threadsafe(
+                    self._serving.accept, generation, sender, self._trace(request)
+                )
+
+    def finalize(self) -> None:
+        """Stop the engine."""
+        self._tasks.cancel()
+        self._stopped.wait(_STOP_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        if self._provider is not None:
+            self._provider.shutdown()
+
+    async def _run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._serving.process.run())
+                tasks.create_task(self._serving.watch())
+        except* Exception:
+            _log.exception("defect: the model serves no more")
+            raise
+        finally:
+            await self._serving.guides.close()
+            self._stopped.set()
+
+    def _read(self, request: pb_utils.InferenceRequest) -> Generation:
+        try:
+            generation = tensors.read(request, self._context_window)
+        except msgspec.ValidationError as error:
+            problem, _, path = str(error).partition(" - at `$.")
+            raise ValueError(f"{path.rstrip('`')}: {problem}") from None
+        if max(generation.input_ids) >= self._vocabulary:
+            raise ValueError(f"input_ids: token ids must be below {self._vocabulary}")
+        if generation.n > self._serving.admission.max_sequences:
+            raise ValueError(f"n: must be at most {self._serving.admission.max_sequences}")
+        return generation
+
+    def _trace(self, request: pb_utils.InferenceRequest) -> Mapping[str, str]:
+        if self._provider is None:
+            return {}
+        parameters = json.loads(request.parameters())
+        return {key: parameters[key] for key in _TRACE_HEADERS if key in parameters}
+
+
+def _command(settings: Mapping[str, str]) -> list[str]:
+    return [
+        *(settings["python"], "-m", "infra.triton.worker"),
+        *("--model", settings["path"]),
+        *("--max-sequences", settings["max_sequences"]),
+        *("--kv-cache-mib", settings["kv_cache_mib"]),
+        *("--stream-interval-ms", settings["stream_interval_ms"]),
+    ]
+
+
+def _guide_command(settings: Mapping[str, str]) -> list[str]:
+    return [settings["python"], "-m", "infra.triton.guide_worker", "--model", settings["path"]]
+
+
+def _provider(endpoint: str) -> Any:
+    if not endpoint:
+        return None
+    from services import instrumentation  # noqa: PLC0415 - the SDK is an extra
+
+    return instrumentation.provider(endpoint, "engine")

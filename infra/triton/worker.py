@@ -1,0 +1,175 @@
+"""The engine's own process: takes generations from a socket, steps the engine, sends text back.
+
+It ends when the other end of the socket is closed, or when its engine fails: whoever started it
+starts a new one.
+"""
+
+import argparse
+import contextlib
+import itertools
+import os
+import select
+import signal
+import socket
+import time
+from pathlib import Path
+
+from infra.triton import frames
+from infra.triton.contract import Failure, Reason
+from infra.triton.engine import Engine, Generation
+from infra.triton.running import Running
+from infra.triton.vocabulary import Vocabulary
+
+_RECEIVE_BYTES = 1 << 20
+_MESSAGES_PER_CORE_S = 500.0
+"""A message costs 0.3 ms of CPU here, in Triton and in its caller: no more than a sixth of them all."""
+_CANCELLED = Failure(Reason.CANCELLED, "the caller has left")
+
+
+class Worker:
+    """Drives an engine for the other end of a socket."""
+
+    def __init__(
+        self, engine: Engine, vocabulary: Vocabulary, peer: socket.socket, interval_s: float
+    ) -> None:
+        self._engine = engine
+        self._vocabulary = vocabulary
+        self._peer = peer
+        self._interval_s = interval_s
+        self._messages_per_s = float(os.environ.get("X_CAP", _MESSAGES_PER_CORE_S * (os.cpu_count() or 1)))
+        self._inbox = bytearray()
+        self._outbox = bytearray(frames.pack(frames.Ready(engine.name)))
+        self._running: dict[int, Running] = {}
+        self._by_sequence: dict[int, Running] = {}
+        self._sequences = itertools.count()
+        self._unsent: dict[int, Running] = {}
+        self._next_flush = 0.0
+
+    def run(self) -> None:
+        """Serve until the other end is closed."""
+        self._peer.settimeout(0)
+        with contextlib.suppress(ConnectionError, EOFError):
+            while True:
+                self._exchange()
+                if self._by_sequence:
+                    self._step()
+                self._flush_if_due()
+
+    def _exchange(self) -> None:
+        """Send and receive what can be; wait for it only when the engine has nothing to do."""
+        wait_s = 0.0 if self._by_sequence or (self._unsent and not self._outbox) else None
+        readable, writable, _ = select.select(
+            [self._peer], [self._peer] if self._outbox else [], [], wait_s
+        )
+        if writable:
+            del self._outbox[: self._peer.send(self._outbox)]
+        if readable:
+            data = self._peer.recv(_RECEIVE_BYTES)
+            if not data:
+                raise EOFError
+            self._inbox += data
+            for body in frames.unpack(self._inbox):
+                self._obey(frames.to_worker.decode(body))
+
+    def _obey(self, message: frames.Start | frames.Cancel) -> None:
+        if isinstance(message, frames.Start):
+            self._start(message.id, message.generation)
+        elif message.id in self._running:
+            running = self._running.pop(message.id)
+            self._release(running)
+            self._unsent.pop(message.id, None)
+            self._post([running.failed(_CANCELLED)])
+
+    def _start(self, identity: int, generation: Generation) -> None:
+        sequences = list(itertools.islice(self._sequences, generation.n))
+        running = Running.begin(identity, generation, sequences, self._vocabulary)
+        try:
+            for index, sequence in enumerate(sequences):
+                self._engine.submit(sequence, generation, index)
+                self._by_sequence[sequence] = running
+        except ValueError as error:
+            self._release(running)
+            self._post([running.failed(Failure(Reason.INVALID, str(error)))])
+        else:
+            self._running[identity] = running
+
+    def _step(self) -> None:
+        now_ns = time.monotonic_ns()
+        for running in self._running.values():
+            running.first_step_ns = running.first_step_ns or now_ns
+        progress = self._engine.step()
+        now_ns = time.monotonic_ns()
+        urgent = []
+        for made in progress:
+            running = self._by_sequence[made.sequence]
+            choice = running.take(made, now_ns)
+            self._unsent[running.id] = running
+            if choice.finish_reason is not None:
+                del self._by_sequence[made.sequence]
+                if made.finish_reason is None:
+                    self._engine.cancel(made.sequence)
+            if choice.finish_reason is not None or not choice.has_sent:
+                urgent.append(running.id)
+        if urgent:
+            self._flush(urgent)
+
+    def _flush_if_due(self) -> None:
+        now = time.monotonic()
+        if self._unsent and (now >= self._next_flush or not self._by_sequence):
+            self._next_flush = now + max(
+                self._interval_s, len(self._running) / self._messages_per_s
+            )
+            self._flush(list(self._unsent))
+
+    def _flush(self, identities: list[int]) -> None:
+        if self._outbox:
+            # The other end does not keep up: what is new piles up here and is merged.
+            return
+        updates = []
+        for identity in identities:
+            running = self._unsent.pop(identity, None)
+            update = running.update() if running is not None else None
+            if update is not None:
+                updates.append(update)
+        for update in updates:
+            if update.end is not None:
+                self._release(self._running.pop(update.id))
+        self._post(updates)
+
+    def _post(self, updates: list[frames.Update]) -> None:
+        if updates:
+            usage = self._engine.kv_cache_usage_ratio()
+            self._outbox += frames.pack(frames.Updates(updates, usage))
+            with contextlib.suppress(BlockingIOError):
+                del self._outbox[: self._peer.send(self._outbox)]
+
+    def _release(self, running: Running) -> None:
+        """Free the places of the choices that are still open."""
+        for sequence in running.choices:
+            if self._by_sequence.pop(sequence, None) is not None:
+                self._engine.cancel(sequence)
+
+
+def main() -> None:
+    """Serve one model over the socket that was inherited."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--socket", type=int, required=True)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--max-sequences", type=int, required=True)
+    parser.add_argument("--kv-cache-mib", type=int, required=True)
+    parser.add_argument("--stream-interval-ms", type=float, required=True)
+    given = parser.parse_args()
+    # Ctrl-C reaches the whole group of processes; this one ends when its parent lets go of it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # On a busy machine the few who carry the tokens go before the many threads that compute them.
+    os.nice(int(os.environ.get("X_NICE", "5")))
+    from infra.triton.openvino import OpenVinoEngine  # noqa: PLC0415 - each engine is an extra
+
+    engine = OpenVinoEngine(given.model, given.max_sequences, given.kv_cache_mib)
+    vocabulary = Vocabulary.read(given.model / "tokenizer.json")
+    with socket.socket(fileno=given.socket) as peer:
+        Worker(engine, vocabulary, peer, given.stream_interval_ms / 1000).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""The cache: what need not be computed again."""
+
+from services.cache.link import Cache
+
+__all__ = ["Cache"]

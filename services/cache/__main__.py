@@ -1,0 +1,18 @@
+"""The cache alone, as a process."""
+
+from collections.abc import Sequence
+
+from services.cache import Cache
+from services.process import Process, main
+from services.server import Service, generation
+
+
+def build(process: Process) -> Sequence[Service]:
+    """Build the link in front of the router's process."""
+    upstream = process.upstream_of("cache")
+    link = Cache.configured(upstream, process.config.cache, process.registry)
+    return [generation(process.hop("cache", link), process.tracing)]
+
+
+if __name__ == "__main__":
+    main("cache", build)

@@ -1,0 +1,50 @@
+"""A call's deadline, enforced while its stream is awaited."""
+
+import asyncio
+from typing import cast
+
+from catenary.v1 import generation_pb2 as pb
+from services import errors
+from services.link import Events
+
+
+class Deadline:
+    """Interrupts whoever awaits the next event when a call's time is over.
+
+    One timer a call: `asyncio.timeout` round each event costs 5 µs (measured with uvloop,
+    2026-11-21), and held across a `yield` it would interrupt the reader instead.
+    """
+
+    def __init__(self, remaining_s: float) -> None:
+        self._passed = remaining_s <= 0
+        self._waiting: asyncio.Task[object] | None = None
+        self._timer = asyncio.get_running_loop().call_later(remaining_s, self._pass)
+
+    def close(self) -> None:
+        """Stop the timer."""
+        self._timer.cancel()
+
+    async def next_of(self, events: Events) -> pb.GenerateResponse | None:
+        """Await the next event; None at the end of the stream.
+
+        Raises:
+            MeshError: DEADLINE_EXCEEDED; the stream has been cancelled.
+        """
+        if self._passed:
+            raise errors.deadline_exceeded()
+        self._waiting = task = cast("asyncio.Task[object]", asyncio.current_task())
+        cancelled_before = task.cancelling()
+        try:
+            return await anext(events, None)
+        except asyncio.CancelledError:
+            # Someone else may have cancelled the task too, which then stays cancelled.
+            if self._passed and task.uncancel() <= cancelled_before:
+                raise errors.deadline_exceeded() from None
+            raise
+        finally:
+            self._waiting = None
+
+    def _pass(self) -> None:
+        self._passed = True
+        if self._waiting is not None:
+            self._waiting.cancel()

@@ -1,0 +1,72 @@
+"""The gateway: the link that callers from outside meet first."""
+
+import time
+from contextlib import aclosing, closing
+from dataclasses import dataclass, field, replace
+
+from catenary.config.v1.mesh_pb2 import GatewayConfig
+from catenary.v1 import generation_pb2 as pb
+from catenary.v1.decision_pb2 import Decision, GatewayDecision
+from services import errors
+from services.gateway.deadline import Deadline
+from services.gateway.identity import identified
+from services.gateway.places import Places
+from services.gateway.validation import check_generate
+from services.link import Call, Events, Link
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Lets in what keeps the contract, says who called, and keeps the call's budget of time.
+
+    Links behind it trust what it passes on. It shows the decisions of all links to callers who
+    ask for them, and to nobody else.
+    """
+
+    upstream: Link
+    config: GatewayConfig
+    places: Places = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "places", Places(self.config.max_calls))
+
+    async def generate(self, request: pb.GenerateRequest, call: Call) -> Events:
+        """Stream the upstream's events, the gateway's own decision right behind `started`.
+
+        Raises:
+            MeshError: INVALID_REQUEST, OVERLOADED, DEADLINE_EXCEEDED, or the upstream's own.
+        """
+        check_generate(request)
+        call = self._budgeted(identified(call, request.request_id))
+        request = _named(request, call.request_id)
+        shown = request.controls.include_decisions
+        with self.places.take(), closing(Deadline(call.time_remaining() or 0.0)) as deadline:
+            async with aclosing(self.upstream.generate(request, call)) as events:
+                while (event := await deadline.next_of(events)) is not None:
+                    kind = event.WhichOneof("event")
+                    if kind != "decision" or shown:
+                        yield event
+                    if kind == "started" and shown:
+                        yield _decision(call)
+
+    def _budgeted(self, call: Call) -> Call:
+        if call.deadline is None:
+            budget_s = self.config.default_deadline.ToNanoseconds() / 1e9
+            return replace(call, deadline=time.monotonic() + budget_s)
+        if call.time_remaining() == 0:
+            raise errors.deadline_exceeded()
+        return call
+
+
+def _named(request: pb.GenerateRequest, request_id: str) -> pb.GenerateRequest:
+    if request.request_id == request_id:
+        return request
+    named = pb.GenerateRequest()
+    named.CopyFrom(request)
+    named.request_id = request_id
+    return named
+
+
+def _decision(call: Call) -> pb.GenerateResponse:
+    decision = GatewayDecision(tenant=call.tenant, key_id=call.key_id)
+    return pb.GenerateResponse(decision=Decision(gateway=decision))

@@ -1,0 +1,1 @@
+"""OpenAI's HTTP API: its bodies in, its bodies, streams and errors out."""

@@ -1,0 +1,120 @@
+"""Serves `catenary.v1.OpenAI`: OpenAI's bodies over the gateway's link."""
+
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+import grpc
+import msgspec
+from google.api.httpbody_pb2 import HttpBody
+
+from catenary.v1 import generation_pb2, models_pb2, openai_pb2, openai_pb2_grpc
+from services import errors
+from services.gateway.identity import identified
+from services.gateway.models import find
+from services.gateway.openai import chunks, completion
+from services.gateway.openai.body import ChatCompletion
+from services.gateway.openai.decode import decode
+from services.gateway.openai.envelope import trailers
+from services.gateway.openai.params import renamed
+from services.gateway.openai.reply import Reply
+from services.gateway.openai.request import to_request
+from services.link import Call, Events, Link
+from services.merge import write_merged
+from services.tracing import Tracing
+from services.transport import from_context
+
+logger = logging.getLogger(__name__)
+
+_JSON = completion.CONTENT_TYPE
+
+
+class OpenAIServicer(openai_pb2_grpc.OpenAIServicer):
+    """Answers chat completions and lists models."""
+
+    def __init__(
+        self, link: Link, models: Mapping[str, models_pb2.Model], tracing: Tracing
+    ) -> None:
+        self._link = link
+        self._models = models
+        self._tracing = tracing
+
+    async def CreateChatCompletion(  # type: ignore[override]  # noqa: N802 - gRPC's name
+        self, request: HttpBody, context: grpc.aio.ServicerContext[HttpBody, HttpBody]
+    ) -> None:
+        """Write one body of JSON, or server-sent events."""
+        call = identified(from_context(context))
+        call = replace(call, trace=self._tracing.ambient(call.trace))
+        reply = Reply(context)
+        try:
+            chat = decode(request.data)
+            await self._answer(chat, call, reply)
+        except errors.MeshError as error:
+            await reply.fail(error)
+        except Exception:
+            logger.exception("defect", extra={"request_id": call.request_id})
+            await reply.fail(errors.internal())
+
+    async def _answer(self, chat: ChatCompletion, call: Call, reply: Reply) -> None:
+        try:
+            events = self._link.generate(to_request(chat), call)
+            if chat.stream:
+                await _stream(events, chat, reply)
+            else:
+                await _complete(events, reply)
+        except errors.MeshError as error:
+            raise renamed(error, chat) from None
+
+    async def ListOpenAIModels(  # noqa: N802 - gRPC's name
+        self,
+        request: openai_pb2.ListOpenAIModelsRequest,  # noqa: ARG002 - gRPC's signature
+        context: grpc.aio.ServicerContext[openai_pb2.ListOpenAIModelsRequest, HttpBody],  # noqa: ARG002
+    ) -> HttpBody:
+        """List every model, by name."""
+        listed = [_model(self._models[name]) for name in sorted(self._models)]
+        data = msgspec.json.encode({"object": "list", "data": listed})
+        return HttpBody(content_type=_JSON, data=data)
+
+    async def GetOpenAIModel(  # noqa: N802 - gRPC's name
+        self,
+        request: openai_pb2.GetOpenAIModelRequest,
+        context: grpc.aio.ServicerContext[openai_pb2.GetOpenAIModelRequest, HttpBody],
+    ) -> HttpBody:
+        """Describe one model."""
+        try:
+            model = find(self._models, models_pb2.GetModelRequest(model=request.model))
+        except errors.MeshError as error:
+            await errors.abort(context, error, trailers(error))
+        return HttpBody(content_type=_JSON, data=msgspec.json.encode(_model(model)))
+
+
+async def _stream(events: Events, chat: ChatCompletion, reply: Reply) -> None:
+    options = chat.stream_options
+    include_usage = bool(options and options.include_usage)
+    encoder = chunks.Chunks(int(time.time()), include_usage=include_usage)
+
+    async def write(event: generation_pb2.GenerateResponse) -> None:
+        if data := encoder.encode(event):
+            await reply.write(chunks.CONTENT_TYPE, data)
+
+    await write_merged(events, write)
+
+
+async def _complete(events: Events, reply: Reply) -> None:
+    answer = completion.Completion(int(time.time()))
+    async with aclosing(events):
+        async for event in events:
+            answer.add(event)
+    await reply.write(_JSON, answer.encode())
+
+
+def _model(model: models_pb2.Model) -> dict[str, Any]:
+    return {
+        "id": model.name,
+        "object": "model",
+        "created": model.created_unix_s,
+        "owned_by": model.owner,
+    }

@@ -1,0 +1,63 @@
+"""Messages as chat templates know them: Hugging Face's form of OpenAI's."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from catenary.v1 import message_pb2 as pb
+from services import errors
+
+_ROLES = {
+    pb.ROLE_SYSTEM: "system",
+    pb.ROLE_USER: "user",
+    pb.ROLE_ASSISTANT: "assistant",
+    pb.ROLE_TOOL: "tool",
+}
+
+
+def conversation(
+    messages: Sequence[pb.Message], model: str, protect: Callable[[str], str]
+) -> list[Mapping[str, Any]]:
+    """Return the messages for a template; every text of a caller's passes through `protect`.
+
+    Raises:
+        MeshError: UNSUPPORTED for content that is not text.
+    """
+    return [_turn(message, f"messages[{i}]", model, protect) for i, message in enumerate(messages)]
+
+
+def _turn(
+    message: pb.Message, path: str, model: str, protect: Callable[[str], str]
+) -> Mapping[str, Any]:
+    texts, thoughts = [], []
+    for index, part in enumerate(message.content):
+        if part.HasField("media"):
+            field = f"{path}.content[{index}].media"
+            raise errors.unsupported(field, model, "the model reads text only")
+        if part.HasField("reasoning"):
+            thoughts.append(protect(part.reasoning))
+        else:
+            texts.append(protect(part.text or part.refusal))
+    turn: dict[str, Any] = {"role": _ROLES[message.role], "content": "".join(texts)}
+    if thoughts:
+        turn["reasoning_content"] = "".join(thoughts)
+    if message.name:
+        turn["name"] = protect(message.name)
+    if message.tool_call_id:
+        turn["tool_call_id"] = protect(message.tool_call_id)
+    if message.tool_calls:
+        turn["tool_calls"] = [_tool_call(call, protect) for call in message.tool_calls]
+    return turn
+
+
+def _tool_call(call: pb.ToolCall, protect: Callable[[str], str]) -> Mapping[str, Any]:
+    arguments: Any = protect(call.arguments)
+    # Templates write the arguments with `tojson`, so they want the value and not its text.
+    with suppress(ValueError):
+        arguments = json.loads(arguments)
+    return {
+        "id": protect(call.id),
+        "type": "function",
+        "function": {"name": call.name, "arguments": arguments},
+    }

@@ -1,0 +1,120 @@
+"""Our Triton model, called: one gRPC stream a generation."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import msgspec
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+from infra.triton import contract
+from infra.triton.contract import Failure, Reason, Value
+from services import errors
+from services.errors import MeshError
+from services.inference.inputs import field_of
+from services.link import Call
+from services.tracing import Tracing
+
+_NAME = "triton"
+_BACKOFF_S = 1.0
+_UNKNOWN_MODEL = "unknown model"
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """One response of the engine's; the names are those of `contract.OUTPUTS`."""
+
+    text: str
+    token_ids: list[int]
+    choice: int = 0
+    logprobs: list[float] = []
+    finish_reason: str = ""
+    matched_stop: str = ""
+    timings: list[int] = []
+
+
+@dataclass(frozen=True, slots=True)
+class TritonClient:
+    """Generates through Triton, over a channel that its owner closes."""
+
+    channel: grpc.aio.Channel
+    tracing: Tracing
+
+    async def generate(
+        self, model: str, inputs: Mapping[str, Value], call: Call
+    ) -> AsyncGenerator[Piece, None]:
+        """Stream the pieces of one generation; closing the stream frees the engine's place.
+
+        Raises:
+            MeshError: Triton refused the request, failed, or cannot be reached.
+        """
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(self.channel)
+        # With triton_grpc_error a failure ends the stream with a status of its own.
+        metadata = [("triton_grpc_error", "true"), *call.trace.items()]
+        with self.tracing.under(call.trace):
+            rpc = stub.ModelStreamInfer(
+                _once(_request(model, inputs)), timeout=call.time_remaining(), metadata=metadata
+            )
+        try:
+            async for response in rpc:
+                if response.error_message:
+                    raise _failed(model, response.error_message)
+                yield _piece(response.infer_response)
+        except grpc.aio.AioRpcError as error:
+            raise _classify(model, error) from None
+        finally:
+            rpc.cancel()
+
+
+async def _once(
+    request: service_pb2.ModelInferRequest,
+) -> AsyncIterator[service_pb2.ModelInferRequest]:
+    yield request
+
+
+def _request(model: str, inputs: Mapping[str, Value]) -> service_pb2.ModelInferRequest:
+    request = service_pb2.ModelInferRequest(model_name=model)
+    for name, value in inputs.items():
+        tensor = contract.INPUTS[name]
+        elements, data = contract.encode(tensor, value)
+        request.inputs.add(name=name, datatype=tensor.datatype, shape=[elements])
+        request.raw_input_contents.append(data)
+    return request
+
+
+def _piece(response: service_pb2.ModelInferResponse) -> Piece:
+    outputs: dict[str, Any] = {
+        output.name: contract.decode(contract.OUTPUTS[output.name], data)
+        for output, data in zip(response.outputs, response.raw_output_contents, strict=True)
+    }
+    return Piece(**outputs)
+
+
+def _classify(model: str, error: grpc.aio.AioRpcError) -> MeshError:
+    """Say in the mesh's words why a call failed; Triton's own words never travel on."""
+    text = error.details() or ""
+    if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+        return errors.deadline_exceeded()
+    if error.code() == grpc.StatusCode.UNAVAILABLE and contract.parse_failure(text) is None:
+        return errors.upstream_unreachable(_NAME)
+    return _failed(model, text)
+
+
+def _failed(model: str, text: str) -> MeshError:
+    failure = contract.parse_failure(text)
+    if failure is not None:
+        return _mesh_error(model, failure)
+    # Triton tells so much only in words, and inside the stream.
+    if _UNKNOWN_MODEL in text:
+        return errors.model_not_found(model)
+    return errors.upstream_failed(_NAME)
+
+
+def _mesh_error(model: str, failure: Failure) -> MeshError:
+    match failure.reason:
+        case Reason.INVALID:
+            return errors.invalid_field(field_of(failure.field), failure.message)
+        case Reason.QUEUE_FULL | Reason.OUT_OF_MEMORY:
+            return errors.queue_full(model, failure.retry_after_s or _BACKOFF_S)
+        case Reason.ENGINE_FAILED | Reason.CANCELLED:
+            return errors.upstream_failed("engine")

@@ -1,0 +1,5 @@
+"""The router: where it is computed."""
+
+from services.router.link import Router
+
+__all__ = ["Router"]

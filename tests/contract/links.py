@@ -1,0 +1,64 @@
+"""Every link of the mesh that has an upstream, as it stands in the chain: with the hop round it."""
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry
+
+from catenary.config.v1.mesh_pb2 import CacheConfig, GatewayConfig, RouterConfig, SafetyConfig
+from services.cache import Cache
+from services.chain import Wrapper, compose
+from services.gateway.link import Gateway
+from services.hop import Hop
+from services.link import Link
+from services.router import Router
+from services.safety import Safety
+from services.telemetry import HopMetrics
+from services.tracing import Tracing
+from tests.fakes import Clock
+
+MODELS = {"pocket"}
+
+
+def gateway(upstream: Link) -> Link:
+    config = GatewayConfig(max_calls=16)
+    config.default_deadline.FromSeconds(60)
+    return hop("gateway", Gateway(upstream, config))
+
+
+def safety(upstream: Link) -> Link:
+    config = SafetyConfig(max_prompt_chars=1000)
+    return hop("safety", Safety.configured(upstream, config, CollectorRegistry()))
+
+
+def denying_safety(upstream: Link) -> Link:
+    config = SafetyConfig(max_prompt_chars=1000, deny=["aab", "zzz"])
+    return hop("safety", Safety.configured(upstream, config, CollectorRegistry()))
+
+
+def cache(upstream: Link) -> Link:
+    config = CacheConfig(max_bytes=1024 * 1024)
+    config.ttl.FromSeconds(60)
+    return hop("cache", Cache.configured(upstream, config, CollectorRegistry(), Clock()))
+
+
+def router(upstream: Link) -> Link:
+    return hop("router", Router.configured(upstream, RouterConfig(), MODELS, CollectorRegistry()))
+
+
+def hop(name: str, link: Link) -> Link:
+    return Hop(name, link, HopMetrics(CollectorRegistry()), Tracing(), MODELS)
+
+
+def chain(upstream: Link) -> Link:
+    return compose(gateway, denying_safety, cache, router, terminal=upstream)
+
+
+WRAPPERS: Mapping[str, Wrapper] = {
+    "hop": lambda upstream: hop("inference", upstream),
+    "gateway": gateway,
+    "safety": safety,
+    "denying safety": denying_safety,
+    "cache": cache,
+    "router": router,
+    "chain": chain,
+}

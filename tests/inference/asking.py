@@ -1,0 +1,46 @@
+"""Asks the inference link, and puts together what comes back."""
+
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from catenary.v1 import generation_pb2 as pb
+from catenary.v1 import message_pb2
+from services.link import Call, Link
+
+
+@dataclass
+class Answer:
+    """A whole generation."""
+
+    events: list[pb.GenerateResponse] = field(default_factory=list)
+
+    @property
+    def deltas(self) -> list[pb.Delta]:
+        return [event.delta for event in self.events if event.HasField("delta")]
+
+    @property
+    def finished(self) -> pb.Finished:
+        return self.events[-1].finished
+
+    def text(self, choice: int = 0) -> str:
+        return "".join(delta.text for delta in self.deltas if delta.choice == choice)
+
+
+def asking(
+    text: str = "What is Catenary?", model: str = "pocket", **sampling: Any
+) -> pb.GenerateRequest:
+    message = message_pb2.Message(
+        role=message_pb2.ROLE_USER, content=[message_pb2.ContentPart(text=text)]
+    )
+    return pb.GenerateRequest(
+        model=model, messages=[message], sampling=message_pb2.Sampling(**sampling)
+    )
+
+
+async def ask(link: Link, request: pb.GenerateRequest, call: Call | None = None) -> Answer:
+    answer = Answer()
+    async with aclosing(link.generate(request, call or Call("r1"))) as events:
+        async for event in events:
+            answer.events.append(event)
+    return answer

@@ -1,0 +1,122 @@
+"""Starts and stops real Triton for tests, and looks into it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from catenary.config.v1 import mesh_pb2 as config_pb
+from infra.triton import repository, server
+from services import config, models
+from services.inference import Inference
+from services.tracing import Tracing
+from services.transport import OPTIONS
+
+POCKET = Path(config.POCKET.path)
+_READY_S = 60.0
+
+
+@dataclass(frozen=True)
+class Triton:
+    """A running Triton."""
+
+    process: subprocess.Popen[bytes]
+    ports: server.Ports
+    log: Path
+
+    def metric(self, name: str, model: str = "pocket") -> float:
+        """Return a metric of a model's, as Triton shows it now."""
+        url = f"http://127.0.0.1:{self.ports.metrics}/metrics"
+        with urllib.request.urlopen(url, timeout=5) as response:
+            lines = response.read().decode().splitlines()
+        (line,) = (line for line in lines if line.startswith(f'{name}{{model="{model}"'))
+        return float(line.rpartition(" ")[2])
+
+    def children(self) -> dict[int, str]:
+        """Return the processes below Triton, with their command lines."""
+        return _children(self.process.pid)
+
+    def worker(self, max_sequences: int) -> int:
+        """Return the process of the engine that runs so many sequences."""
+        wanted = f"--max-sequences {max_sequences} "
+        (found,) = (pid for pid, command in self.children().items() if wanted in command)
+        return found
+
+
+def served(
+    name: str = "pocket", *, max_sequences: int = 64, max_queue: int = 256, kv_cache_mib: int = 64
+) -> repository.ServedModel:
+    """Describe the pocket model, as Triton is to serve it."""
+    return repository.ServedModel(name, POCKET, max_sequences, max_queue, kv_cache_mib, 0.02)
+
+
+def start(folder: Path, *served_models: repository.ServedModel, otlp_endpoint: str = "") -> Triton:
+    """Start Triton, and return when it is ready."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+    ports = server.Ports(*(each.getsockname()[1] for each in sockets))
+    for each in sockets:
+        each.close()
+    repository.write(folder / "models", list(served_models), sys.executable, otlp_endpoint)
+    server.link_backend(folder / "backends")
+    log = folder / "triton.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            server.command(ports, folder / "models", folder / "backends", 5),
+            env=server.environment(os.environ),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    triton = Triton(process, ports, log)
+    _wait_until_ready(triton)
+    return triton
+
+
+def stop(triton: Triton) -> int:
+    """Stop Triton; return its exit code."""
+    triton.process.terminate()
+    return triton.process.wait(15)
+
+
+@asynccontextmanager
+async def connected(triton: Triton, *names: str) -> AsyncIterator[Inference]:
+    """Give the link in front of a Triton that serves the pocket model under some names."""
+    configured = config_pb.InferenceConfig(
+        models=[config_pb.ModelConfig(name=name, path=str(POCKET)) for name in names]
+    )
+    address = f"127.0.0.1:{triton.ports.grpc}"
+    async with grpc.aio.insecure_channel(address, options=OPTIONS) as channel:
+        cards = models.describe(configured.models)
+        yield Inference.configured(configured, cards, channel, Tracing())
+
+
+def _wait_until_ready(triton: Triton) -> None:
+    url = f"http://127.0.0.1:{triton.ports.http}/v2/health/ready"
+    deadline = time.monotonic() + _READY_S
+    while time.monotonic() < deadline and triton.process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.05)
+    triton.process.kill()
+    triton.process.wait()
+    raise AssertionError(triton.log.read_text())
+
+
+def _children(pid: int) -> dict[int, str]:
+    found = {}
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, listing.read_text().split()):
+            command = Path(f"/proc/{child}/cmdline").read_bytes()
+            found[child] = command.replace(b"\0", b" ").decode()
+            found |= _children(child)
+    return found

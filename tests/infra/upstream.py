@@ -1,0 +1,226 @@
+"""A gRPC server that stands behind Envoy in place of the links; a model's name says what it does.
+
+It runs in a test, or as a process that can be killed: `python -m tests.infra.upstream HOST:PORT`.
+"""
+
+# ruff: noqa: N802 - gRPC's names
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import grpc
+from google.api.httpbody_pb2 import HttpBody
+from grpc_health.v1 import health_pb2_grpc
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection
+
+from catenary.v1 import (
+    generation_pb2,
+    generation_pb2_grpc,
+    message_pb2,
+    models_pb2,
+    models_pb2_grpc,
+    openai_pb2,
+    openai_pb2_grpc,
+)
+from services import errors
+from services.transport import OPTIONS
+
+MODELS = ("echo", "org/echo")
+RETRY_AFTER_S = 2.0
+LARGE_BYTES = 3_000_000
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a server saw of its callers, and how a test holds a stream back."""
+
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+    """Lets the streams of model `held` go on."""
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the caller of a held stream has left."""
+    metadata: dict[str, str] = field(default_factory=dict)
+    """The metadata of the last call."""
+    calls: int = 0
+
+    def call(self, context: _Context) -> None:
+        pairs = context.invocation_metadata() or ()
+        self.metadata = {key: value for key, value in pairs if isinstance(value, str)}
+        self.calls += 1
+
+    async def hold(self) -> None:
+        try:
+            await self.released.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAI(openai_pb2_grpc.OpenAIServicer):
+    seen: Seen
+
+    async def CreateChatCompletion(  # type: ignore[override]
+        self, request: HttpBody, context: _Context
+    ) -> None:
+        self.seen.call(context)
+        try:
+            asked = json.loads(request.data)
+        except ValueError:
+            await abort_openai(context, errors.invalid_field("", "the body is not JSON"))
+        if asked["model"] == "stopping":
+            # What gRPC itself answers: no details, and nothing in OpenAI's shape.
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "server is shutting down")
+        if asked["model"] == "late":
+            await context.send_initial_metadata(())
+        if asked["model"] in {"limited", "late"}:
+            await abort_openai(context, errors.queue_full(asked["model"], RETRY_AFTER_S))
+        if not asked.get("stream"):
+            await context.write(_json(_completion(asked)))
+            return
+        await context.write(_sse(_chunk("one")))
+        if asked["model"] == "broken":
+            await errors.abort(context, errors.internal())
+        if asked["model"] == "held":
+            await self.seen.hold()
+        await context.write(_sse(_chunk("two")))
+        await context.write(HttpBody(data=b"data: [DONE]\n\n"))
+
+    async def ListOpenAIModels(
+        self, _: openai_pb2.ListOpenAIModelsRequest, context: _Context
+    ) -> HttpBody:
+        self.seen.call(context)
+        return _json({"object": "list", "data": [_model(name) for name in MODELS]})
+
+    async def GetOpenAIModel(
+        self, request: openai_pb2.GetOpenAIModelRequest, context: _Context
+    ) -> HttpBody:
+        self.seen.call(context)
+        if request.model not in MODELS:
+            await abort_openai(context, errors.model_not_found(request.model))
+        return _json(_model(request.model))
+
+
+@dataclass(frozen=True, slots=True)
+class Generation(generation_pb2_grpc.GenerationServicer):
+    seen: Seen
+
+    async def Generate(  # type: ignore[override]
+        self, request: generation_pb2.GenerateRequest, context: _Context
+    ) -> None:
+        self.seen.call(context)
+        if request.model == "limited":
+            retry_after = (("retry-after", str(int(RETRY_AFTER_S))),)
+            await errors.abort(context, errors.queue_full("limited", RETRY_AFTER_S), retry_after)
+        started = generation_pb2.Started(model=request.model)
+        await context.write(generation_pb2.GenerateResponse(started=started))
+        if request.model == "broken":
+            await errors.abort(context, errors.internal())
+        if request.model == "held":
+            await self.seen.hold()
+        text = "".join(part.text for turn in request.messages for part in turn.content)
+        delta = generation_pb2.Delta(text=text)
+        await context.write(generation_pb2.GenerateResponse(delta=delta))
+        finish = generation_pb2.ChoiceFinish(finish_reason=message_pb2.FINISH_REASON_STOP)
+        finished = generation_pb2.Finished(choices=[finish])
+        await context.write(generation_pb2.GenerateResponse(finished=finished))
+
+
+@dataclass(frozen=True, slots=True)
+class Models(models_pb2_grpc.ModelsServicer):
+    seen: Seen
+
+    async def ListModels(
+        self, _: models_pb2.ListModelsRequest, context: _Context
+    ) -> models_pb2.ListModelsResponse:
+        self.seen.call(context)
+        return models_pb2.ListModelsResponse(models=[models_pb2.Model(name=n) for n in MODELS])
+
+    async def GetModel(
+        self, request: models_pb2.GetModelRequest, context: _Context
+    ) -> models_pb2.Model:
+        self.seen.call(context)
+        if request.model not in MODELS:
+            await errors.abort(context, errors.model_not_found(request.model))
+        return models_pb2.Model(name=request.model, context_window=512)
+
+
+async def abort_openai(context: _Context, error: errors.MeshError) -> NoReturn:
+    """Fail as the gateway does: a status, and beside it the same in OpenAI's shape."""
+    envelope = json.dumps({"error": {"message": error.message, "code": error.reason_name.lower()}})
+    metadata = [("x-catenary-error", envelope)]
+    if error.retry_after_s is not None:
+        metadata.append(("retry-after", str(int(error.retry_after_s))))
+    await errors.abort(context, error, tuple(metadata))
+
+
+def _json(value: object) -> HttpBody:
+    return HttpBody(content_type="application/json", data=json.dumps(value).encode())
+
+
+def _sse(value: object) -> HttpBody:
+    return HttpBody(
+        content_type="text/event-stream", data=f"data: {json.dumps(value)}\n\n".encode()
+    )
+
+
+def _model(name: str) -> dict[str, object]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "tests"}
+
+
+def _completion(asked: dict[str, Any]) -> dict[str, object]:
+    sent = sum(len(message["content"]) for message in asked["messages"])
+    content = "x" * LARGE_BYTES if asked["model"] == "large" else f"{sent} characters"
+    message = {"role": "assistant", "content": content}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    return {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
+
+
+def _chunk(text: str) -> dict[str, object]:
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+    return {
+        "id": "1",
+        "object": "chat.completion.chunk",
+        "created": 0,
+        "model": "m",
+        "choices": [choice],
+    }
+
+
+@asynccontextmanager
+async def serving(address: str, seen: Seen) -> AsyncIterator[str]:
+    """Serve until left; yields the address, its port chosen where it was 0."""
+    server = grpc.aio.server(options=[*OPTIONS, ("grpc.so_reuseport", 0)])
+    openai_pb2_grpc.add_OpenAIServicer_to_server(OpenAI(seen), server)
+    generation_pb2_grpc.add_GenerationServicer_to_server(Generation(seen), server)
+    models_pb2_grpc.add_ModelsServicer_to_server(Models(seen), server)
+    health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
+    names = [
+        service.full_name
+        for contract in (openai_pb2, generation_pb2, models_pb2)
+        for service in contract.DESCRIPTOR.services_by_name.values()
+    ]
+    reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server)
+    port = server.add_insecure_port(address)
+    await server.start()
+    try:
+        yield f"{address.rpartition(':')[0]}:{port}"
+    finally:
+        await server.stop(None)
+
+
+async def _main(address: str) -> None:
+    async with serving(address, Seen()):
+        print("serving", flush=True)  # noqa: T201 - the parent waits for it
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(sys.argv[1]))

@@ -1,0 +1,63 @@
+import os
+import time
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from catenary.cli import app, record
+from tests.local.fake_mesh import FakeMesh, serving
+
+
+def recorded(folder: Path, address: str, pid: int) -> None:
+    """Write the record of a mesh on port base 23900 with one part."""
+    mesh = record.folder(folder, 23900)
+    mesh.mkdir(parents=True)
+    part = record.PartRecord(
+        name="gateway",
+        kind="links",
+        address=address,
+        metrics="http://127.0.0.1:9464/metrics",
+        pid=4711,
+        started_unix_s=time.time() - 125,
+        restarts=2,
+    )
+    record.save(record.MeshRecord(pid, "split", "127.0.0.1:1", ["pocket"], [part]), mesh)
+
+
+def ask(folder: Path) -> tuple[int, list[list[str]], str]:
+    result = CliRunner().invoke(app, ["status", "--state-dir", str(folder), "--port-base", "23900"])
+    return result.exit_code, [line.split() for line in result.stdout.splitlines()], result.stderr
+
+
+def test_every_part_is_a_line(tmp_path: Path) -> None:
+    with serving(FakeMesh()) as mesh:
+        recorded(tmp_path, mesh.address, os.getpid())
+        code, (heading, row, _), _ = ask(tmp_path)
+    assert code == 0
+    assert heading == ["part", "health", "address", "metrics", "version", "pid", "up", "restarts"]
+    assert row[:4] == ["gateway", "healthy", mesh.address, "http://127.0.0.1:9464/metrics"]
+    assert row[4] == "catenary"
+    assert row[6:] == ["4711", "2m05s", "2"]
+
+
+def test_a_part_that_does_not_answer_is_told(tmp_path: Path) -> None:
+    with serving(FakeMesh()) as gone:
+        pass
+    recorded(tmp_path, gone.address, os.getpid())
+    code, (_, row, _), _ = ask(tmp_path)
+    assert code == 1
+    assert row[:4] == ["gateway", "does", "not", "answer"]
+
+
+def test_no_mesh_is_one_line(tmp_path: Path) -> None:
+    code, rows, notes = ask(tmp_path)
+    assert (code, rows) == (1, [])
+    assert notes == "no mesh is running with --port-base 23900; `make up` starts one\n"
+
+
+def test_what_a_killed_supervisor_left_is_no_mesh(tmp_path: Path) -> None:
+    pid = os.posix_spawnp("true", ["true"], os.environ)
+    os.waitpid(pid, 0)
+    recorded(tmp_path, "127.0.0.1:1", pid)
+    code, rows, _ = ask(tmp_path)
+    assert (code, rows) == (1, [])

@@ -1,0 +1,46 @@
+"""Many streams at once."""
+
+import asyncio
+
+import openai
+
+from tests.mesh.conftest import Mesh
+
+PORTS = {
+    "Which port does the gateway listen on?": "50051",
+    "Which port does the safety link listen on?": "50052",
+    "Which port does the cache listen on?": "50053",
+    "Which port does the router listen on?": "50054",
+    "Which port does the inference link listen on?": "50055",
+    "Which port does Envoy listen on?": "8080",
+    "Which port does Envoy's admin listen on?": "9901",
+    "Which port does Triton's gRPC listen on?": "8001",
+}
+EACH = 8
+
+
+async def test_sixty_four_streams_complete_and_keep_apart(mesh: Mesh) -> None:
+    client = openai.AsyncOpenAI(
+        base_url=f"{mesh.url}/v1", api_key="none", max_retries=0, timeout=100
+    )
+
+    async def ask(question: str) -> str:
+        stream = await client.chat.completions.create(
+            model="pocket",
+            messages=[{"role": "user", "content": question}],
+            temperature=0,
+            stream=True,
+            extra_body={"catenary": {"cache": {"mode": "bypass"}}},
+        )
+        texts = [chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices]
+        return "".join(texts)
+
+    questions = list(PORTS) * EACH
+    async with client:
+        answers = await asyncio.gather(*map(ask, questions))
+    wrong = [
+        (question, answer)
+        for question, answer in zip(questions, answers, strict=True)
+        if PORTS[question] not in answer
+    ]
+    assert not wrong

@@ -1,0 +1,1 @@
+"""The pocket model: corpus, tokenizer, training, export and evaluation."""

@@ -1,0 +1,34 @@
+"""Makes the OpenVINO files of a model from its Hugging Face files.
+
+`python -m training.pocket.convert` does so for the model in `models/pocket`.
+"""
+
+from pathlib import Path
+
+import openvino as ov
+from openvino_tokenizers import convert_tokenizer
+from transformers import PreTrainedTokenizerFast
+
+from training.pocket.graph import build
+from training.pocket.shape import FOLDER, Shape
+from training.pocket.tokenizer import BOS, EOS, PAD, TEMPLATE
+from training.pocket.weights import read_weights
+
+
+def convert(folder: Path, shape: Shape) -> None:
+    """Write the graphs of the model, its tokenizer and its detokenizer to `folder`."""
+    model = build(read_weights(folder / "model.safetensors"), shape)
+    ov.save_model(model, folder / "openvino_model.xml", compress_to_fp16=False)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_file=str(folder / "tokenizer.json"), bos_token=BOS, eos_token=EOS, pad_token=PAD
+    )
+    tokenizer.chat_template = TEMPLATE
+    encode, decode = convert_tokenizer(
+        tokenizer, with_detokenizer=True, add_special_tokens=False, skip_special_tokens=True
+    )
+    ov.save_model(encode, folder / "openvino_tokenizer.xml")
+    ov.save_model(decode, folder / "openvino_detokenizer.xml")
+
+
+if __name__ == "__main__":
+    convert(FOLDER, Shape())
