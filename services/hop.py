@@ -67,6 +67,8 @@ class _Passage:
         self.outcome = telemetry.CANCELLED
         self.reason = ""
         self.started = False
+        # The gateway names a request that came without a name, or with one not fit for a log.
+        self.request_id = ""
         self.finished: pb.Finished | None = None
         self.decisions: list[Decision] = []
         self.started_at = time.perf_counter()
@@ -81,6 +83,8 @@ class _Passage:
         self.started = True
         if kind == "delta":
             self.see_delta(event.delta)
+        elif kind == "started":
+            self.request_id = event.started.request_id
         elif kind == "finished":
             self.finished = event.finished
             self.outcome = telemetry.OK
@@ -121,8 +125,7 @@ class _Passage:
 
     def log(self, call: Call, duration_s: float) -> None:
         line = {
-            "request_id": call.request_id,
-            "tenant": call.tenant,
+            "request_id": self.request_id or call.request_id,
             "model": self.model,
             "outcome": self.outcome,
             "reason": self.reason,
@@ -136,9 +139,8 @@ class _Passage:
     def end_span(self, span: Span, request: pb.GenerateRequest, call: Call) -> None:
         span.set_attribute(telemetry.GEN_AI_OPERATION, "chat")
         span.set_attribute(telemetry.GEN_AI_REQUEST_MODEL, request.model)
-        span.set_attribute(telemetry.GEN_AI_RESPONSE_ID, call.request_id)
+        span.set_attribute(telemetry.GEN_AI_RESPONSE_ID, self.request_id or call.request_id)
         span.set_attribute(telemetry.MESH_HOP, self.hop.name)
-        span.set_attribute(telemetry.MESH_TENANT, call.tenant)
         span.set_attribute(telemetry.MESH_OUTCOME, self.outcome)
         # A hop sees the decisions of every link behind it; its span carries its own link's.
         for decision in self.decisions:

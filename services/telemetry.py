@@ -20,7 +20,6 @@ GEN_AI_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
 GEN_AI_TIME_TO_FIRST_TOKEN = "gen_ai.server.time_to_first_token"  # noqa: S105 - seconds
 MESH_HOP = "mesh.hop"
 MESH_OUTCOME = "mesh.outcome"
-MESH_TENANT = "mesh.tenant"
 ERROR_TYPE = "error.type"
 
 # Values of the label and attribute `outcome`.

@@ -27,6 +27,8 @@ class Part:
     """How long it may take to end after SIGTERM."""
     clear: Callable[[], None] | None = None
     """Removes what a run that was killed may have left behind."""
+    needs_children: bool = False
+    """It serves no more once a process that it started has ended, and must be started anew."""
     telling: str = ""
     """What the line holds that tells why it cannot start; without one, the last line tells."""
 

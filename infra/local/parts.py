@@ -86,6 +86,8 @@ def _triton(plan: Plan) -> Part:
         },
         stop_s=_TRITON_EXIT_S + _AFTER_DRAIN_S,
         clear=functools.partial(triton.clear_shared_memory, ports.triton_grpc),
+        # Triton goes on without the process that runs a model's Python, and even says it is ready.
+        needs_children=True,
         telling="failed to load '",
     )
 

@@ -68,6 +68,7 @@ class Process:
         self.started = time.monotonic()
         self._child = child
         self._output = output
+        self._lost = ""
         self.end: asyncio.Task[str]
         """Done once nothing of the part runs any more: how it ended, in words."""
 
@@ -111,6 +112,11 @@ class Process:
             self._kill()
         await self.end
 
+    def lose(self, child: str) -> None:
+        """End the part: it has lost a process without which it is of no use."""
+        self._lost = child
+        self._kill()
+
     async def _run(self, guard: Guard) -> str:
         output = asyncio.create_task(self._read_output())
         code = await self._child.wait()
@@ -120,7 +126,7 @@ class Process:
         output.cancel()
         _clear(self.part)
         guard.forget(self.pid)
-        return _in_words(code)
+        return f"lost its process {self._lost}" if self._lost else _in_words(code)
 
     async def _read_output(self) -> None:
         reader = asyncio.StreamReader()

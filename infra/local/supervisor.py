@@ -4,12 +4,13 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from catenary.health import NotReadyError
+from infra.local.children import watched
 from infra.local.errors import PartFailedError
 from infra.local.log import PartLog
 from infra.local.part import Part, Tiers
@@ -98,7 +99,9 @@ class Supervisor:
         while True:
             process = await self._start(part, log, guard)
             was_ready = await self._becomes_ready(process)
-            how = await asyncio.shield(process.end)
+            needs_children = was_ready and part.needs_children
+            with watched(process.pid, process.lose) if needs_children else nullcontext():
+                how = await asyncio.shield(process.end)
             if not was_ready and not deaths:
                 problem = f"{how} before it was ready{_why(part, log.last())}"
                 raise PartFailedError(part.name, problem, log.last())

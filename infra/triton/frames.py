@@ -27,6 +27,10 @@ class Cancel(msgspec.Struct, array_like=True, tag=True, frozen=True):
     id: int
 
 
+class Stop(msgspec.Struct, array_like=True, tag=True, frozen=True):
+    """End the process, as intended."""
+
+
 class Piece(msgspec.Struct, array_like=True, frozen=True):
     """What is new of one choice."""
 
@@ -72,13 +76,13 @@ class Updates(msgspec.Struct, array_like=True, tag=True, frozen=True):
     kv_cache_usage_ratio: float
 
 
-def pack(message: Start | Cancel | Ready | Updates) -> bytes:
+def pack(message: Start | Cancel | Stop | Ready | Updates) -> bytes:
     """Return a message as a frame."""
     body = msgspec.msgpack.encode(message)
     return LENGTH.pack(len(body)) + body
 
 
-to_worker = msgspec.msgpack.Decoder(Start | Cancel)
+to_worker = msgspec.msgpack.Decoder(Start | Cancel | Stop)
 to_model = msgspec.msgpack.Decoder(Ready | Updates)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import sys
 import threading
 import time
@@ -126,6 +127,7 @@ class TritonPythonModel:
 def _command(settings: Mapping[str, str]) -> list[str]:
     return [
         *(settings["python"], "-m", "infra.triton.worker"),
+        *("--server", str(os.getppid())),
         *("--model", settings["path"]),
         *("--max-sequences", settings["max_sequences"]),
         *("--kv-cache-mib", settings["kv_cache_mib"]),

@@ -107,6 +107,7 @@ class EngineProcess:
             await self._read(reader, writer)
         finally:
             self._writer = None
+            writer.write(frames.pack(frames.Stop()))
             writer.close()
             await _end(process)
             self._fail_all()

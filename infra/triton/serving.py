@@ -24,8 +24,7 @@ from infra.triton.spans import Course, EngineSpans
 
 _log = logging.getLogger(__name__)
 
-import os
-_POLL_S = float(os.environ.get("X_POLL","0.05"))
+_POLL_S = 0.1
 _PUBLISH_S = 0.5
 _LEFT = Failure(Reason.CANCELLED, "the caller has left")
 _UNGUIDED = Guide()

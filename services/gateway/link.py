@@ -19,8 +19,7 @@ from services.link import Call, Events, Link
 class Gateway:
     """Lets in what keeps the contract, says who called, and keeps the call's budget of time.
 
-    Links behind it trust what it passes on. It shows the decisions of all links to callers who
-    ask for them, and to nobody else.
+    Links behind it trust what it passes on.
     """
 
     upstream: Link
@@ -39,14 +38,11 @@ class Gateway:
         check_generate(request)
         call = self._budgeted(identified(call, request.request_id))
         request = _named(request, call.request_id)
-        shown = request.controls.include_decisions
         with self.places.take(), closing(Deadline(call.time_remaining() or 0.0)) as deadline:
             async with aclosing(self.upstream.generate(request, call)) as events:
                 while (event := await deadline.next_of(events)) is not None:
-                    kind = event.WhichOneof("event")
-                    if kind != "decision" or shown:
-                        yield event
-                    if kind == "started" and shown:
+                    yield event
+                    if event.HasField("started"):
                         yield _decision(call)
 
     def _budgeted(self, call: Call) -> Call:

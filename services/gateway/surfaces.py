@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from catenary.v1 import models_pb2, models_pb2_grpc, openai_pb2, openai_pb2_grpc
+from services.gateway.ledger import Ledger
 from services.gateway.models import ModelsServicer
 from services.gateway.openai.servicer import OpenAIServicer
 from services.link import Link
@@ -18,10 +19,11 @@ def surfaces(link: Link, models: Mapping[str, models_pb2.Model], tracing: Tracin
         models: the models that are served, by name.
         tracing: knows the span of the server's call.
     """
+    ledger = Ledger(link)
     listed = ModelsServicer(models)
-    openai = OpenAIServicer(link, models, tracing)
+    openai = OpenAIServicer(ledger, models, tracing)
     return [
-        generation(link, tracing),
+        generation(ledger, tracing),
         Service(
             models_pb2.DESCRIPTOR.services_by_name["Models"].full_name,
             lambda server: models_pb2_grpc.add_ModelsServicer_to_server(listed, server),

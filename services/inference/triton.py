@@ -49,21 +49,26 @@ class TritonClient:
             MeshError: Triton refused the request, failed, or cannot be reached.
         """
         stub = service_pb2_grpc.GRPCInferenceServiceStub(self.channel)
-        # With triton_grpc_error a failure ends the stream with a status of its own.
-        metadata = [("triton_grpc_error", "true"), *call.trace.items()]
+        metadata = list(call.trace.items())
         with self.tracing.under(call.trace):
             rpc = stub.ModelStreamInfer(
                 _once(_request(model, inputs)), timeout=call.time_remaining(), metadata=metadata
             )
+        # Failures come as messages. As statuses (`triton_grpc_error`), and when a stream is cancelled
+        # that has just failed, Triton 2.51 crashes: so a stream that fails is read to its end.
+        failure = ""
         try:
             async for response in rpc:
                 if response.error_message:
-                    raise _failed(model, response.error_message)
-                yield _piece(response.infer_response)
+                    failure = response.error_message
+                else:
+                    yield _piece(response.infer_response)
         except grpc.aio.AioRpcError as error:
             raise _classify(model, error) from None
         finally:
             rpc.cancel()
+        if failure:
+            raise _failed(model, failure)
 
 
 async def _once(

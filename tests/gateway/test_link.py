@@ -7,6 +7,7 @@ import pytest
 from catenary.v1 import error_reason_pb2 as reasons
 from catenary.v1 import generation_pb2 as pb
 from services.errors import MeshError, queue_full
+from services.gateway.ledger import Ledger
 from services.link import Call, Events, Link
 from tests.conftest import Topology
 from tests.fakes import (
@@ -49,7 +50,7 @@ async def test_its_decision_follows_started_for_a_caller_who_asked(topology: Top
 
 
 async def test_nobody_else_sees_decisions(topology: Topology) -> None:
-    link = await topology.chain(gateway, terminal=Scripted(WITH_DECISIONS))
+    link = await topology.chain(Ledger, gateway, terminal=Scripted(WITH_DECISIONS))
     events = await read(link, a_request(), call())
     assert kinds(events) == ["started", "delta", "finished"]
     assert text_of(events) == "hi"
@@ -112,7 +113,10 @@ async def test_a_deadline_ends_a_stream_whose_reader_stalls() -> None:
     upstream = Scripted(answer("a", "b", "c"))
     soon = call(deadline=time.monotonic() + 0.01)
     async with aclosing(gateway(upstream).generate(a_request(), soon)) as events:
-        await anext(events)
+        assert [(await anext(events)).WhichOneof("event") for _ in range(2)] == [
+            "started",
+            "decision",
+        ]
         await asyncio.sleep(0.02)
         with pytest.raises(MeshError) as caught:
             await anext(events)
@@ -146,7 +150,12 @@ async def test_more_calls_than_places_are_refused_until_one_ends() -> None:
         assert error.reason == reasons.ERROR_REASON_OVERLOADED
         assert error.metadata == {"link": "gateway"}
         assert error.retry_after_s == 1.0
-    assert kinds(await read(link, a_request(), call())) == ["started", "delta", "finished"]
+    assert kinds(await read(link, a_request(), call())) == [
+        "started",
+        "decision",
+        "delta",
+        "finished",
+    ]
 
 
 async def test_an_error_frees_the_place_and_passes_unchanged() -> None:

@@ -138,6 +138,22 @@ async def test_a_dead_engine_fails_its_streams_at_once_and_comes_back(tmp_path: 
         stop(triton)
 
 
+async def test_a_dead_stub_takes_triton_down_for_its_supervisor_to_see(tmp_path: Path) -> None:
+    triton = start(tmp_path, served())
+    async with connected(triton, "pocket") as link:
+        long = asking(max_output_tokens=1900, min_output_tokens=1900)
+        async with aclosing(link.generate(long, Call("r1"))) as running:
+            await anext(running)
+            children = triton.children()
+            (stub,) = (pid for pid, command in children.items() if "backend_stub" in command)
+            os.kill(stub, signal.SIGKILL)
+            with pytest.raises(MeshError) as caught:
+                async for _ in running:
+                    pass
+    assert caught.value.reason_name == "UPSTREAM_UNREACHABLE"
+    assert triton.process.wait(10) == -signal.SIGKILL
+
+
 async def test_triton_leaves_nothing_behind_and_its_absence_is_told_at_once(tmp_path: Path) -> None:
     triton = start(tmp_path, served())
     children = triton.children()

@@ -32,13 +32,12 @@ async def until(edge: Edge, status: int) -> None:
                 return
 
 
-async def until_lost(edge: Edge) -> None:
-    """Wait until Envoy knows that a connection to a replica is gone."""
-    stat = "cluster.gateway.upstream_cx_destroy_remote"
+async def until_lost(edge: Edge, replica: str) -> None:
+    """Wait until Envoy knows that every connection to a replica is gone."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
-            stats = await edge.http.get(f"http://{edge.admin}/stats?filter={stat}$")
-            if stats.text != f"{stat}: 0\n":
+            clusters = await edge.http.get(f"http://{edge.admin}/clusters")
+            if f"gateway::{replica}::cx_active::0\n" in clusters.text:
                 return
             await asyncio.sleep(0.02)
 
@@ -121,7 +120,7 @@ async def test_a_killed_replica_costs_no_new_call(
         await edge.http.get("/v1/models")
         asked += 1
     replica.kill()
-    await until_lost(edge)
+    await until_lost(edge, address)
     for _ in range(20):
         response = await edge.http.get("/v1/models")
         assert response.status_code == httpx.codes.OK, response.text

@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,8 +116,7 @@ async def test_a_part_that_cannot_start_is_told_at_once(tmp_path: Path) -> None:
 
 
 async def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
-    missing = part("envoy", SLEEP, tmp_path)
-    object.__setattr__(missing, "command", [str(tmp_path / "none")])
+    missing = replace(part("envoy", SLEEP, tmp_path), command=[str(tmp_path / "none")])
     async with supervised([[missing]], tmp_path) as (_, run):
         with pytest.raises(PartFailedError, match=r"^envoy cannot be started: .*No such file"):
             await run
@@ -168,6 +168,24 @@ async def test_the_children_of_a_part_that_dies_do_not_outlive_it(tmp_path: Path
         with pytest.raises(PartFailedError) as failed:
             await run
     assert ends(int(failed.value.last_lines[0]))
+
+
+async def test_a_part_that_loses_a_process_it_needs_is_started_again(tmp_path: Path) -> None:
+    code = (
+        "import subprocess, sys\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {SLEEP!r}])\n"
+        f"open({str(tmp_path / 'child')!r}, 'w').write(str(child.pid))\n"
+        f"open({str(tmp_path / 'triton')!r}, 'w').close()\n{SLEEP}"
+    )
+    triton = replace(part("triton", code, tmp_path, ready=False), needs_children=True)
+    async with supervised([[triton]], tmp_path) as (heard, _):
+        assert await heard.readiness.get() == "triton"
+        child = await asyncio.to_thread((tmp_path / "child").read_text)
+        os.kill(int(child), signal.SIGKILL)
+        assert await heard.readiness.get() == "triton"
+    ((name, how, _),) = heard.deaths
+    assert (name, how.rpartition(" ")[0]) == ("triton", "lost its process")
+    assert all(ends(pid, within_s=0) for pid in heard.pids["triton"])
 
 
 def test_a_log_keeps_the_last_lines_and_a_bounded_file(tmp_path: Path) -> None:

@@ -108,11 +108,12 @@ def test_a_model_without_its_weights_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_taken_port_is_one_line_and_nothing_is_started(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 23801)):
-        code, errors = up("--port-base", "23800", folder=tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, errors = up("--port-base", str(port), folder=tmp_path)
     assert code == 1
     assert errors == (
-        "port 23801, which envoy needs for its admin, is taken: "
+        f"port {port}, which envoy needs for callers, is taken: "
         "stop what listens there, or move all ports with --port-base\n"
     )
     assert not (tmp_path / "state").exists()

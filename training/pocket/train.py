@@ -24,10 +24,10 @@ from training.pocket.model import Llama
 from training.pocket.shape import FOLDER, Shape
 
 SEED = 20
-STEPS = 1400
-WARMUP_STEPS = 100
+STEPS = 1200
+WARMUP_STEPS = 60
 PEAK_RATES = {torch.optim.Muon: 3e-3, torch.optim.AdamW: 3e-3}
-ROWS, LENGTH = 18, 256
+ROWS, LENGTH = 12, 256
 
 log = logging.getLogger("pocket")
 

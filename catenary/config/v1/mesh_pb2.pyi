@@ -126,7 +126,7 @@ class SafetyConfig(_message.Message):
     MAX_PROMPT_CHARS_FIELD_NUMBER: _builtins.int
     DENY_FIELD_NUMBER: _builtins.int
     max_prompt_chars: _builtins.int
-    """The most characters of all messages together. Default 1,000,000."""
+    """The most characters of all that the model reads. Default 1,000,000."""
     @_builtins.property
     def deny(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Phrases that may pass in neither direction, compared without regard to case. Default none."""

@@ -2,7 +2,7 @@
 
 What the body may hold stands here and nowhere else. A field of type `None` is one that OpenAI
 knows and the mesh cannot honour: only null passes. A field of type `Raw` in `ChatCompletion` is
-accepted and has no effect, which for each of them changes nothing that the caller could rely on.
+accepted and has no effect.
 """
 
 from typing import Annotated, Literal
@@ -15,7 +15,7 @@ Whole = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Seed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
-class Strict(Struct, forbid_unknown_fields=True, omit_defaults=True):
+class Strict(Struct, forbid_unknown_fields=True):
     """An object without fields that nobody knows."""
 
 
@@ -226,7 +226,7 @@ class ChatCompletion(Strict):
     # The mesh's own.
     catenary: Extras | None = None
 
-    # Accepted without effect: they neither shape the answer nor are needed to give it.
+    # Accepted without effect: bookkeeping, and hints that a model is free not to take.
     metadata: Raw = Raw()
     prediction: Raw = Raw()
     prompt_cache_options: Raw = Raw()

@@ -1,0 +1,45 @@
+"""Meshes to measure, started as a person starts them, in front of a Triton that runs already."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from infra.local import ports
+from services.chain import ORDER
+
+_CATENARY = Path(sys.executable).with_name("catenary")
+
+
+@contextmanager
+def mesh(folder: Path, placement: str, base: int, triton_address: str) -> Iterator[ports.Ports]:
+    """Run a mesh for as long as the block runs; give its ports.
+
+    Raises:
+        RuntimeError: the mesh did not become ready.
+    """
+    config = folder / f"{placement}.yaml"
+    config.write_text(f"inference:\n  triton_address: {triton_address}\n")
+    command = [
+        *(str(_CATENARY), "up", "--config", str(config), "--placement", placement),
+        *("--port-base", str(base), "--state-dir", str(folder)),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None  # noqa: S101 - it is a pipe
+            if not any("Ready after" in line for line in process.stdout):
+                raise RuntimeError(f"the {placement} mesh did not start: {' '.join(command)}")
+            yield ports.based(base)
+        finally:
+            process.terminate()
+
+
+def gateway(listens: ports.Ports) -> str:
+    """Return where the gateway is called without Envoy."""
+    return f"{ports.HOST}:{listens.link(ORDER[0])}"
+
+
+def edge(listens: ports.Ports) -> str:
+    """Return where Envoy takes calls."""
+    return f"{ports.HOST}:{listens.edge}"
