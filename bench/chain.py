@@ -23,6 +23,7 @@ import uvloop
 from bench import meshes
 from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import message_pb2
+from infra.triton.contract import Value
 from services import remote
 from services.inference.triton import TritonClient
 from services.link import Call
@@ -42,7 +43,7 @@ def direct(channel: grpc.aio.Channel) -> Ask:
     client = TritonClient(channel, Tracing())
 
     async def ask(tokens: int) -> AsyncIterator[object]:
-        inputs = {"input_ids": [1, 2, 3, 4, 5], "max_output_tokens": tokens}
+        inputs: dict[str, Value] = {"input_ids": [1, 2, 3, 4, 5], "max_output_tokens": tokens}
         async with aclosing(client.generate("pocket", inputs, Call("bench"))) as pieces:
             async for piece in pieces:
                 yield piece

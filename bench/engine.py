@@ -27,6 +27,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from infra.triton import repository, server
 from infra.triton.card import ModelCard
 from infra.triton.contract import Value
+from infra.triton.openvino import PROPERTIES
 from services.inference.triton import Piece, TritonClient
 from services.link import Call
 from services.tracing import Tracing
@@ -46,7 +47,7 @@ class Bare:
         scheduler.max_num_seqs = max_sequences
         scheduler.num_kv_blocks = 4096
         self._pipeline = openvino_genai.ContinuousBatchingPipeline(
-            str(model), scheduler, "CPU", {"KV_CACHE_PRECISION": "u8"}
+            str(model), scheduler, "CPU", PROPERTIES
         )
         self._requests = 0
 

@@ -62,11 +62,17 @@ class TritonPythonModel:
         )
         self._stopped = threading.Event()
         self._loop = asyncio.new_event_loop()
+        # Triton's stub outlives a Triton that was killed, and would hold on to the engine.
+        self._loop.add_reader(os.pidfd_open(os.getppid()), os._exit, 1)
         self._thread = threading.Thread(target=self._loop.run_forever, name="serving", daemon=True)
         self._thread.start()
         self._tasks = asyncio.run_coroutine_threadsafe(self._run(), self._loop)
         ready = asyncio.run_coroutine_threadsafe(self._serving.process.ready(), self._loop)
-        ready.result(_START_S)
+        try:
+            ready.result(_START_S)
+        except (ConnectionError, TimeoutError):
+            self.finalize()
+            raise
 
     def execute(self, requests: Sequence[pb_utils.InferenceRequest]) -> None:
         """Take requests in; their responses come later, through their senders."""

@@ -20,6 +20,10 @@ from infra.triton.card import ModelCard
 from infra.triton.engine import FinishReason, Generation, Progress
 from infra.triton.guide_worker import structured_output
 
+PROPERTIES = {"KV_CACHE_PRECISION": "u8", "ENABLE_CPU_PINNING": False}
+"""Threads are not pinned: Triton and the links share the cores, and a thread that is bound to a
+busy one holds up all the others."""
+
 _BLOCK_TOKENS = 32
 _MAX_BATCHED_TOKENS = 256
 _FINISH_REASONS: dict[py_openvino_genai.GenerationFinishReason, FinishReason] = {
@@ -49,7 +53,7 @@ class OpenVinoEngine:
         block_bytes = _BLOCK_TOKENS * ModelCard.read(model).kv_bytes_per_token
         scheduler.num_kv_blocks = max(1, kv_cache_mib * 1024 * 1024 // block_bytes)
         self._pipeline = openvino_genai.ContinuousBatchingPipeline(
-            str(model), scheduler, "CPU", {"KV_CACHE_PRECISION": "u8"}
+            str(model), scheduler, "CPU", PROPERTIES
         )
         self._handles: dict[int, py_openvino_genai.GenerationHandle] = {}
         self._ends: dict[int, frozenset[int]] = {}

@@ -24,7 +24,7 @@ from infra.triton.spans import Course, EngineSpans
 
 _log = logging.getLogger(__name__)
 
-_POLL_S = 0.1
+_POLL_S = 0.07
 _PUBLISH_S = 0.5
 _LEFT = Failure(Reason.CANCELLED, "the caller has left")
 _UNGUIDED = Guide()

@@ -49,13 +49,14 @@ class TritonClient:
             MeshError: Triton refused the request, failed, or cannot be reached.
         """
         stub = service_pb2_grpc.GRPCInferenceServiceStub(self.channel)
-        metadata = list(call.trace.items())
         with self.tracing.under(call.trace):
             rpc = stub.ModelStreamInfer(
-                _once(_request(model, inputs)), timeout=call.time_remaining(), metadata=metadata
+                _once(_request(model, inputs)),
+                timeout=call.time_remaining(),
+                metadata=list(call.trace.items()),
             )
-        # Failures come as messages. As statuses (`triton_grpc_error`), and when a stream is cancelled
-        # that has just failed, Triton 2.51 crashes: so a stream that fails is read to its end.
+        # Failures come as messages, and a stream that fails is read to its end: Triton 2.51 crashes
+        # when they come as statuses (`triton_grpc_error`), or such a stream is cancelled.
         failure = ""
         try:
             async for response in rpc:
@@ -121,5 +122,8 @@ def _mesh_error(model: str, failure: Failure) -> MeshError:
             return errors.invalid_field(field_of(failure.field), failure.message)
         case Reason.QUEUE_FULL | Reason.OUT_OF_MEMORY:
             return errors.queue_full(model, failure.retry_after_s or _BACKOFF_S)
-        case Reason.ENGINE_FAILED | Reason.CANCELLED:
+        case Reason.CANCELLED:
+            # Whoever reads this has not left, so it was the deadline, which Triton saw first.
+            return errors.deadline_exceeded()
+        case Reason.ENGINE_FAILED:
             return errors.upstream_failed("engine")

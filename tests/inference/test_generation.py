@@ -9,6 +9,7 @@ from services.inference import Inference
 from services.link import Link
 from tests.conftest import Topology
 from tests.inference.asking import ask, asking
+from tests.inference.triton import Triton
 
 STOP = message_pb2.FINISH_REASON_STOP
 LENGTH = message_pb2.FINISH_REASON_LENGTH
@@ -114,3 +115,18 @@ async def test_a_continued_answer_goes_on_where_it_was(link: Inference) -> None:
     request.continuation.text = head
     rest = await ask(link, request)
     assert head + rest.text() == whole.text()
+
+
+async def test_triton_s_metrics_count_the_tokens(link: Inference, triton: Triton) -> None:
+    def counted() -> float:
+        return triton.metric("catenary_engine_tokens_total", "narrow")
+
+    before = counted()
+    await ask(link, asking(model="narrow", max_output_tokens=7))
+    async with asyncio.timeout(10):
+        # The figures are published twice a second.
+        while counted() < before + 7:  # noqa: ASYNC110 - metrics tell nobody
+            await asyncio.sleep(0.05)
+    assert counted() == before + 7
+    assert 0 <= triton.metric("catenary_engine_kv_cache_usage_ratio", "narrow") <= 1
+    assert triton.metric("catenary_engine_sequences_running", "narrow") == 0

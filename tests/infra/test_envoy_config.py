@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,17 +27,7 @@ VARIANTS = {
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_envoy_accepts_every_variant(variant: str, tmp_path: Path, descriptors: Path) -> None:
-    given = VARIANTS[variant]
-    envoy = render.Envoy(
-        given.edge_port,
-        given.admin_port,
-        given.replicas,
-        given.limits,
-        descriptors,
-        given.mesh_port,
-        given.otlp_endpoint,
-        given.host,
-    )
+    envoy = replace(VARIANTS[variant], descriptors=descriptors)
     config = tmp_path / "envoy.yaml"
     config.write_text(render.render(envoy))
     render.validate(config)

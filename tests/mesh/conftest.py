@@ -1,11 +1,12 @@
 """Whole meshes, started as a person starts them: `catenary up`, in each placement."""
 
+import os
 import queue
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,14 +136,23 @@ def start(state_dir: Path, placement: str, *options: str, config: str = "") -> M
     file = state_dir / "mesh.yaml"
     file.write_text(config)
     base = free_base()
+    command = [
+        *(str(CATENARY), "up", "--config", str(file), "--placement", placement),
+        *("--port-base", str(base), "--state-dir", str(state_dir), *options),
+    ]
+    return started(command, base, state_dir, dict(os.environ), placement)
+
+
+def started(
+    command: Sequence[str],
+    base: int,
+    state_dir: Path,
+    environment: Mapping[str, str],
+    placement: str = "single",
+) -> Mesh:
+    """Run a command that starts a mesh, and wait until it says that it is ready."""
     process = subprocess.Popen(
-        [
-            *(str(CATENARY), "up", "--config", str(file), "--placement", placement),
-            *("--port-base", str(base), "--state-dir", str(state_dir), *options),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     )
     mesh = Mesh(placement, process, ports.based(base), state_dir, base)
     threading.Thread(target=_pump, args=(mesh,), daemon=True).start()

@@ -90,7 +90,7 @@ class Corpus:
         else:
             known = tuple(self.facts.values())
             # Facts that are asked in more ways are drawn more often, if less than in proportion.
-            fact = chance.choices(known, weights=[len(each.asks) ** 0.6 for each in known])[0]
+            fact = chance.choices(known, weights=[len(each.asks) ** 0.4 for each in known])[0]
         return wording(chance.choice(fact.asks), fact.names(self.phrases), chance), fact
 
 

@@ -24,7 +24,7 @@ from training.pocket.model import Llama
 from training.pocket.shape import FOLDER, Shape
 
 SEED = 20
-STEPS = 1200
+STEPS = 2400
 WARMUP_STEPS = 60
 PEAK_RATES = {torch.optim.Muon: 3e-3, torch.optim.AdamW: 3e-3}
 ROWS, LENGTH = 12, 256
