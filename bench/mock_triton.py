@@ -1,9 +1,10 @@
-"""A Triton that computes nothing: it speaks our model's contract, and answers at once.
+"""A Triton that computes nothing: it speaks our model's contract, and answers in a known time.
 
 Stands where the engine's own time would hide what the chain costs.
 """
 
 import argparse
+import asyncio
 from collections.abc import AsyncIterator
 
 import grpc
@@ -14,11 +15,14 @@ from tritonclient.grpc import service_pb2_grpc as triton_grpc
 from infra.triton import contract
 from services.transport import OPTIONS
 
+PREFILL_S = 0.005
+"""From a request to its first token."""
+
 Context = grpc.aio.ServicerContext[triton.ModelInferRequest, triton.ModelStreamInferResponse]
 
 
 class MockTriton(triton_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
-    """Answers every request with `max_output_tokens` pieces of one token."""
+    """Answers every request with `max_output_tokens` pieces of one token, all at once."""
 
     async def ServerReady(  # noqa: N802 - Triton's name
         self, request: triton.ServerReadyRequest, context: Context
@@ -40,6 +44,8 @@ class MockTriton(triton_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc
         """Write the pieces."""
         async for request in requests:
             count = _max_output_tokens(request)
+            await context.write(_response(request, {}))
+            await asyncio.sleep(PREFILL_S)
             piece = _response(request, {contract.TEXT: "word ", contract.TOKEN_IDS: [7]})
             for _ in range(count - 1):
                 await context.write(piece)

@@ -37,7 +37,6 @@ class Hop:
         model = request.model if request.model in self.models else telemetry.UNKNOWN_MODEL
         span = self.tracing.start(self.name, call.trace)
         passage = _Passage(self, model, span)
-        self.metrics.in_flight.labels(self.name).inc()
         if span is not None:
             call = replace(call, trace=tracing.headers(span))
         try:
@@ -74,7 +73,8 @@ class _Passage:
         self.started_at = time.perf_counter()
         self.first_token_s: float | None = None
         self.last_delta_at = 0.0
-        self.inter_token_latency = hop.metrics.inter_token_latency.labels(hop.name, model)
+        self.series = hop.metrics.series(hop.name, model)
+        self.series.in_flight.inc()
 
     def see(self, event: pb.GenerateResponse) -> None:
         kind = event.WhichOneof("event")
@@ -95,11 +95,10 @@ class _Passage:
         now = time.perf_counter()
         if self.first_token_s is None:
             self.first_token_s = now - self.started_at
-            metric = self.hop.metrics.time_to_first_token
-            metric.labels(self.hop.name, self.model).observe(self.first_token_s)
+            self.series.time_to_first_token.observe(self.first_token_s)
         else:
             gap = (now - self.last_delta_at) / max(1, delta.output_tokens)
-            self.inter_token_latency.observe(gap)
+            self.series.inter_token_latency.observe(gap)
         self.last_delta_at = now
 
     def require_finished(self) -> None:
@@ -111,13 +110,13 @@ class _Passage:
 
     def end(self, request: pb.GenerateRequest, call: Call) -> None:
         hop, duration_s = self.hop, time.perf_counter() - self.started_at
-        hop.metrics.in_flight.labels(hop.name).dec()
+        self.series.in_flight.dec()
         hop.metrics.requests.labels(hop.name, self.model, self.outcome, self.reason).inc()
-        hop.metrics.duration.labels(hop.name, self.model).observe(duration_s)
+        self.series.duration.observe(duration_s)
         if self.finished is not None:
             usage = self.finished.usage
-            hop.metrics.tokens.labels(hop.name, self.model, "input").inc(usage.input_tokens)
-            hop.metrics.tokens.labels(hop.name, self.model, "output").inc(usage.output_tokens)
+            self.series.input_tokens.inc(usage.input_tokens)
+            self.series.output_tokens.inc(usage.output_tokens)
         if self.span is not None:
             self.end_span(self.span, request, call)
         if hop.name == ORDER[0]:

@@ -4,6 +4,7 @@ Nothing waits in order to be merged: what is there when the writer is free leave
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -17,28 +18,43 @@ _MAX_PENDING_BYTES = 64 * 1024
 Not a number of events: each may be many merged by the hop before, so that every hop would multiply.
 """
 
+_SLOW_S = 0.01
+"""A write that takes longer waits for its reader, and not for the machine alone."""
+
 Write = Callable[[pb.GenerateResponse], Awaitable[None]]
 
 
 async def write_merged(events: Events, write: Write) -> None:
-    """Write every event in order, deltas that lie together in one message; close the stream.
+    """Write every event in order, those that lie together in one message; close the stream.
+
+    Reading ahead of the writer takes a task, which costs a quick reader 0.2 ms: it begins when a
+    write shows that the reader is slow.
 
     Raises:
         MeshError: the stream failed; all that it gave before has been written.
     """
+    async with aclosing(events):
+        async for event in events:
+            began = time.perf_counter()
+            await write(event)
+            if time.perf_counter() - began > _SLOW_S:
+                await _write_behind(events, write)
+                return
+
+
+async def _write_behind(events: Events, write: Write) -> None:
     pending = _Pending()
     readable, writable = asyncio.Event(), asyncio.Event()
     writable.set()
 
     async def read() -> None:
         try:
-            async with aclosing(events):
-                async for event in events:
-                    pending.append(event)
-                    readable.set()
-                    if pending.size_bytes >= _MAX_PENDING_BYTES:
-                        writable.clear()
-                        await writable.wait()
+            async for event in events:
+                pending.append(event)
+                readable.set()
+                if pending.size_bytes >= _MAX_PENDING_BYTES:
+                    writable.clear()
+                    await writable.wait()
         finally:
             readable.set()
 

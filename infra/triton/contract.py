@@ -4,10 +4,10 @@ Text travels as UTF-8 in UINT8 tensors. Triton's own BYTES type is not used: the
 Triton 2.51 was built against numpy 1 and crashes when it reads such a tensor under numpy 2.
 
 A caller sends `INPUT_IDS` and whatever else it wants to set; what it leaves out is the model's own
-default. Every response is a piece of one choice: `TEXT` and `TOKEN_IDS`, with `CHOICE` where it is
-not 0. The last piece of a choice has `FINISH_REASON`. The last response of a stream has `TIMINGS`
-and Triton's final flag. A failure is an error whose text `failure` writes and `parse_failure`
-reads.
+default. The first response is empty: the engine has taken the request. Each further one is a piece
+of one choice: `TEXT` and `TOKEN_IDS`, with `CHOICE` where it is not 0. The last piece of a choice
+has `FINISH_REASON`. The last response of a stream has `TIMINGS` and Triton's final flag. A failure
+is an error whose text `failure` writes and `parse_failure` reads.
 """
 
 import re

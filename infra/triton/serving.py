@@ -141,6 +141,8 @@ class Serving:
         except ConnectionError:
             # Not from inside the admission that has just let it in.
             asyncio.get_running_loop().call_soon(self._end, call, None, _DOWN)
+        else:
+            call.send(tensors.accepted(), is_last=False)
 
     def _cancel(self, call: Call) -> None:
         call.has_left = True

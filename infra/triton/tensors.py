@@ -73,6 +73,11 @@ def error(failure: Failure) -> pb_utils.InferenceResponse:
     return pb_utils.InferenceResponse(error=pb_utils.TritonError(contract.failure(failure), code))
 
 
+def accepted() -> pb_utils.InferenceResponse:
+    """Write the response that says that the engine has taken the request."""
+    return pb_utils.InferenceResponse([])
+
+
 def send(
     sender: pb_utils.InferenceResponseSender, made: pb_utils.InferenceResponse, *, is_last: bool
 ) -> None:

@@ -39,7 +39,7 @@ class Completion:
 
     def read(self, piece: Piece) -> Iterator[pb.GenerateResponse]:
         """Give the delta that a piece holds, if it holds one."""
-        if self._first_token_s is None:
+        if self._first_token_s is None and piece.token_ids:
             self._first_token_s = time.monotonic() - self._arrived
         self._usage.output_tokens += len(piece.token_ids)
         if piece.finish_reason:

@@ -65,8 +65,8 @@ class Inference:
     async def generate(self, request: pb.GenerateRequest, call: Call) -> Events:
         """Stream the model's completion.
 
-        `started` comes with the engine's first sign of life, so that whoever stands before this
-        link can still go elsewhere when the engine has no room.
+        `started` comes when the engine has taken the request: whoever stands before this link can
+        still go elsewhere when it has no room, and `started` is on its way before the first token.
 
         Raises:
             MeshError: the request asks for what the model cannot do, its prompt does not fit, the

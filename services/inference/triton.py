@@ -1,12 +1,12 @@
 """Our Triton model, called: one gRPC stream a generation."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import msgspec
-from tritonclient.grpc import service_pb2, service_pb2_grpc
+from tritonclient.grpc import service_pb2
 
 from infra.triton import contract
 from infra.triton.contract import Failure, Reason, Value
@@ -17,6 +17,7 @@ from services.link import Call
 from services.tracing import Tracing
 
 _NAME = "triton"
+_METHOD = "/inference.GRPCInferenceService/ModelStreamInfer"
 _BACKOFF_S = 1.0
 _UNKNOWN_MODEL = "unknown model"
 
@@ -24,8 +25,8 @@ _UNKNOWN_MODEL = "unknown model"
 class Piece(msgspec.Struct, frozen=True):
     """One response of the engine's; the names are those of `contract.OUTPUTS`."""
 
-    text: str
-    token_ids: list[int]
+    text: str = ""
+    token_ids: list[int] = []
     choice: int = 0
     logprobs: list[float] = []
     finish_reason: str = ""
@@ -48,13 +49,16 @@ class TritonClient:
         Raises:
             MeshError: Triton refused the request, failed, or cannot be reached.
         """
-        stub = service_pb2_grpc.GRPCInferenceServiceStub(self.channel)
+        # The RPC takes a stream of requests. A stream of one is what a unary request is on the
+        # wire: called as such, it leaves in one batch, and needs no task that writes it.
+        infer = self.channel.unary_stream(
+            _METHOD,
+            request_serializer=service_pb2.ModelInferRequest.SerializeToString,
+            response_deserializer=service_pb2.ModelStreamInferResponse.FromString,
+        )
+        metadata = list(call.trace.items())
         with self.tracing.under(call.trace):
-            rpc = stub.ModelStreamInfer(
-                _once(_request(model, inputs)),
-                timeout=call.time_remaining(),
-                metadata=list(call.trace.items()),
-            )
+            rpc = infer(_request(model, inputs), timeout=call.time_remaining(), metadata=metadata)
         # Failures come as messages, and a stream that fails is read to its end: Triton 2.51 crashes
         # when they come as statuses (`triton_grpc_error`), or such a stream is cancelled.
         failure = ""
@@ -70,12 +74,6 @@ class TritonClient:
             rpc.cancel()
         if failure:
             raise _failed(model, failure)
-
-
-async def _once(
-    request: service_pb2.ModelInferRequest,
-) -> AsyncIterator[service_pb2.ModelInferRequest]:
-    yield request
 
 
 def _request(model: str, inputs: Mapping[str, Value]) -> service_pb2.ModelInferRequest:

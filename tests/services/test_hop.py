@@ -13,6 +13,9 @@ from services.tracing import Tracing
 from tests.fakes import Scripted, Step, answer, call, delta, finished, outcome, request, started
 
 
+IN_CACHE = {"link": "cache", "model": "pocket"}
+
+
 def hop(upstream: Scripted, registry: CollectorRegistry) -> Hop:
     return Hop("cache", upstream, HopMetrics(registry), Tracing(), {"pocket"})
 
@@ -37,7 +40,7 @@ async def test_a_request_is_counted_once_by_how_it_ended(
 ) -> None:
     await outcome(hop(Scripted(script), registry), request(), call())
     assert requests(registry, "pocket", ended, reason) == 1
-    assert registry.get_sample_value("catenary_requests_in_flight", {"link": "cache"}) == 0
+    assert registry.get_sample_value("catenary_requests_in_flight", IN_CACHE) == 0
     labels = {"link": "cache", "model": "pocket"}
     assert registry.get_sample_value("catenary_request_duration_seconds_count", labels) == 1
 
@@ -55,7 +58,7 @@ async def test_a_request_in_flight_is_seen(registry: CollectorRegistry) -> None:
     link = hop(Scripted([started(), asyncio.Event()]), registry)
     async with aclosing(link.generate(request(), call())) as events:
         await anext(events)
-        assert registry.get_sample_value("catenary_requests_in_flight", {"link": "cache"}) == 1
+        assert registry.get_sample_value("catenary_requests_in_flight", IN_CACHE) == 1
 
 
 async def test_tokens_and_gaps_are_counted(registry: CollectorRegistry) -> None:
@@ -86,4 +89,4 @@ async def test_a_name_that_nobody_serves_is_no_label(registry: CollectorRegistry
     models = {
         sample.labels.get("model", "") for metric in registry.collect() for sample in metric.samples
     }
-    assert models == {"", "unknown"}
+    assert models == {"unknown"}
