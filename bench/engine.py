@@ -1,4 +1,6 @@
-"""Tokens per second of the bare engine and of the same engine through Triton, in turns, in one run.
+"""Tokens per second of the bare engine, and of the same engine through Triton and the chain.
+
+They take turns in one run.
 
 Usage: python -m bench.engine [--streams 1 16 64] [--tokens 200] [--rounds 5]
 """
@@ -13,23 +15,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 
 import grpc
-import numpy as np
-import openvino
-import openvino_genai
 import uvloop
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from bench import meshes
+from bench.bare import Bare
+from catenary.v1 import generation_pb2 as pb
+from catenary.v1 import message_pb2
 from infra.triton import repository, server
 from infra.triton.card import ModelCard
 from infra.triton.contract import Value
-from infra.triton.openvino import PROPERTIES
 from services.inference.triton import Piece, TritonClient
 from services.link import Call
+from services.remote import RemoteLink, connect
 from services.tracing import Tracing
 from services.transport import OPTIONS
 
@@ -38,59 +41,50 @@ _MODEL = Path(__file__).resolve().parents[1] / "models" / "pocket"
 _READY_S = 60
 
 
-class Bare:
-    """The engine alone: a loop of steps, each token read."""
-
-    def __init__(self, model: Path, max_sequences: int) -> None:
-        scheduler = openvino_genai.SchedulerConfig()
-        scheduler.enable_prefix_caching = True
-        scheduler.max_num_seqs = max_sequences
-        scheduler.num_kv_blocks = 4096
-        self._pipeline = openvino_genai.ContinuousBatchingPipeline(
-            str(model), scheduler, "CPU", PROPERTIES
-        )
-        self._requests = 0
-
-    def round(self, prompts: list[list[int]], tokens: int) -> float:
-        """Return tokens per second."""
-        handles = []
-        began = time.perf_counter()
-        for prompt in prompts:
-            config = openvino_genai.GenerationConfig()
-            config.max_new_tokens = tokens
-            config.min_new_tokens = tokens
-            config.apply_chat_template = False
-            ids = openvino.Tensor(np.array([prompt], dtype=np.int64))
-            handles.append(self._pipeline.add_request(self._requests, ids, config))
-            self._requests += 1
-        read = 0
-        while self._pipeline.has_non_finished_requests():
-            self._pipeline.step()
-            for handle in handles:
-                if handle.can_read():
-                    for output in handle.read().values():
-                        read += len(output.generated_ids)
-        return read / (time.perf_counter() - began)
+Ask = Callable[[list[int], int], Awaitable[int]]
+"""Sends one prompt, for a number of tokens; returns how many came back."""
 
 
-async def through_triton(client: TritonClient, prompts: list[list[int]], tokens: int) -> float:
-    """Return tokens per second, one stream for each prompt."""
+def through_triton(client: TritonClient) -> Ask:
+    """Call Triton as the inference link does."""
 
-    async def one(prompt: list[int]) -> int:
-        call = Call(request_id="bench")
+    async def ask(prompt: list[int], tokens: int) -> int:
         inputs: dict[str, Value] = {
             "input_ids": prompt,
             "max_output_tokens": tokens,
             "min_output_tokens": tokens,
         }
-        read = 0
-        async with aclosing(client.generate("pocket", inputs, call)) as pieces:
-            async for piece in pieces:
-                read += len(piece.token_ids)
-        return read
+        async with aclosing(client.generate("pocket", inputs, Call("bench"))) as pieces:
+            return sum([len(piece.token_ids) async for piece in pieces])
 
+    return ask
+
+
+def through_chain(channel: grpc.aio.Channel) -> Ask:
+    """Call a mesh by its native RPC; the prompt is as unlike others as its token ids are."""
+    link = RemoteLink("mesh", channel, Tracing())
+
+    async def ask(prompt: list[int], tokens: int) -> int:
+        text = " ".join(map(str, prompt[:8]))
+        request = pb.GenerateRequest(
+            model="pocket",
+            messages=[
+                message_pb2.Message(
+                    role=message_pb2.ROLE_USER, content=[message_pb2.ContentPart(text=text)]
+                )
+            ],
+            sampling=message_pb2.Sampling(max_output_tokens=tokens, min_output_tokens=tokens),
+        )
+        async with aclosing(link.generate(request, Call("bench"))) as events:
+            return sum([event.delta.output_tokens async for event in events])
+
+    return ask
+
+
+async def rate(ask: Ask, prompts: list[list[int]], tokens: int) -> float:
+    """Return tokens per second, one stream for each prompt."""
     began = time.perf_counter()
-    read = await asyncio.gather(*(one(prompt) for prompt in prompts))
+    read = await asyncio.gather(*(ask(prompt, tokens) for prompt in prompts))
     return sum(read) / (time.perf_counter() - began)
 
 
@@ -117,28 +111,32 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-async def measure(client: TritonClient, streams: list[int], tokens: int, rounds: int) -> None:
+async def measure(paths: Mapping[str, Ask], streams: list[int], tokens: int, rounds: int) -> None:
     """Print one line for each number of streams: medians over the rounds."""
     bare = Bare(_MODEL, max(streams))
     vocabulary = ModelCard.read(_MODEL).vocabulary
     source = random.Random(1)  # noqa: S311 - prompts
-    print(f"{'streams':>8} {'bare tok/s':>12} {'triton tok/s':>13} {'ratio':>7}")
+    print(f"{'streams':>8}{'bare tok/s':>12}" + "".join(f"{name:>18}" for name in paths))
     for count in streams:
-        pairs = []
+        alone: list[float] = []
+        through: dict[str, list[float]] = {name: [] for name in paths}
         for _ in range(rounds + 1):
             prompts = [
                 [source.randrange(7, vocabulary) for _ in range(_PROMPT_TOKENS)]
                 for _ in range(count)
             ]
-            alone = bare.round(prompts, tokens)
-            pairs.append((alone, await through_triton(client, prompts, tokens)))
-        # The first round warms caches up. A round's two runs are neighbours in time, so on a
-        # noisy machine their ratio tells more than the ratio of the medians.
-        pairs = pairs[1:]
-        alone = statistics.median(pair[0] for pair in pairs)
-        through = statistics.median(pair[1] for pair in pairs)
-        ratio = statistics.median(pair[1] / pair[0] for pair in pairs)
-        print(f"{count:>8} {alone:>12,.0f} {through:>13,.0f} {ratio:>7.0%}")
+            alone.append(bare.round(prompts, tokens))
+            for name, ask in paths.items():
+                through[name].append(await rate(ask, prompts, tokens))
+        # The first round warms caches up. A round's runs are neighbours in time, so on a noisy
+        # machine their ratio tells more than the ratio of the medians.
+        line = f"{count:>8}{statistics.median(alone[1:]):>12,.0f}"
+        for rates in through.values():
+            ratio = statistics.median(
+                one / base for one, base in zip(rates[1:], alone[1:], strict=True)
+            )
+            line += f"{statistics.median(rates[1:]):>12,.0f}{ratio:>6.0%}"
+        print(line, flush=True)
 
 
 async def measure_cancel(client: TritonClient, slots: int, rounds: int) -> None:
@@ -169,6 +167,21 @@ async def measure_cancel(client: TritonClient, slots: int, rounds: int) -> None:
     print(
         f"place free after a caller left, ms: {statistics.median(waits):.0f} {max(waits):.0f} max"
     )
+
+
+@asynccontextmanager
+async def through_meshes(folder: Path, triton: str) -> AsyncIterator[Mapping[str, Ask]]:
+    """Run a mesh of each placement in front of the Triton that runs; each is called by Envoy."""
+    async with AsyncExitStack() as running:
+        paths = {}
+        for base, placement in ((27200, "single"), (27300, "split")):
+            started = meshes.mesh(folder, placement, base, triton)
+            edge = meshes.edge(running.enter_context(started))
+            channel = connect(edge, "bench", Tracing())
+            running.push_async_callback(channel.close)
+            await channel.channel_ready()
+            paths[placement] = through_chain(channel)
+        yield paths
 
 
 async def main() -> None:
@@ -203,7 +216,10 @@ async def main() -> None:
                 ) as channel:
                     await ready(channel, process)
                     client = TritonClient(channel, Tracing())
-                    await measure(client, given.streams, given.tokens, given.rounds)
+                    address = f"127.0.0.1:{ports.grpc}"
+                    async with through_meshes(Path(directory), address) as meshed:
+                        paths = {"triton": through_triton(client), **meshed}
+                        await measure(paths, given.streams, given.tokens, given.rounds)
                     await measure_cancel(client, max(given.streams), 10)
             finally:
                 process.terminate()

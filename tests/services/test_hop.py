@@ -12,7 +12,6 @@ from services.telemetry import HopMetrics
 from services.tracing import Tracing
 from tests.fakes import Scripted, Step, answer, call, delta, finished, outcome, request, started
 
-
 IN_CACHE = {"link": "cache", "model": "pocket"}
 
 

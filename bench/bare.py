@@ -1,0 +1,45 @@
+"""The engine alone, without Triton round it."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import openvino
+import openvino_genai
+
+from infra.triton.openvino import PROPERTIES
+
+
+class Bare:
+    """The engine alone: a loop of steps, each token read."""
+
+    def __init__(self, model: Path, max_sequences: int) -> None:
+        scheduler = openvino_genai.SchedulerConfig()
+        scheduler.enable_prefix_caching = True
+        scheduler.max_num_seqs = max_sequences
+        scheduler.num_kv_blocks = 4096
+        self._pipeline = openvino_genai.ContinuousBatchingPipeline(
+            str(model), scheduler, "CPU", PROPERTIES
+        )
+        self._requests = 0
+
+    def round(self, prompts: list[list[int]], tokens: int) -> float:
+        """Return tokens per second."""
+        handles = []
+        began = time.perf_counter()
+        for prompt in prompts:
+            config = openvino_genai.GenerationConfig()
+            config.max_new_tokens = tokens
+            config.min_new_tokens = tokens
+            config.apply_chat_template = False
+            ids = openvino.Tensor(np.array([prompt], dtype=np.int64))
+            handles.append(self._pipeline.add_request(self._requests, ids, config))
+            self._requests += 1
+        read = 0
+        while self._pipeline.has_non_finished_requests():
+            self._pipeline.step()
+            for handle in handles:
+                if handle.can_read():
+                    for output in handle.read().values():
+                        read += len(output.generated_ids)
+        return read / (time.perf_counter() - began)
