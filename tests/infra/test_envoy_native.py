@@ -8,9 +8,7 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_status.rpc_status import aio as rpc_status
 
 from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import generation_pb2_grpc, message_pb2
@@ -49,9 +47,6 @@ async def test_grpc_failures_keep_their_details(edge: Edge) -> None:
             async for _ in call:
                 pass
         assert errors.from_rpc_error(caught.value, "gateway").reason_name == reason
-        status = await rpc_status.from_call(call)
-        assert status is not None
-        assert status.details[0].Is(error_details_pb2.ErrorInfo.DESCRIPTOR)
 
 
 async def test_grpc_deadline_reaches_the_gateway(edge: Edge, seen: Seen) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from tokenizers import Tokenizer
 from torch.nn import functional
 
 from training.pocket import corpus, tokenizer
@@ -22,6 +23,7 @@ from training.pocket.evaluate import report
 from training.pocket.export import export
 from training.pocket.model import Llama
 from training.pocket.shape import FOLDER, Shape
+from training.pocket.weights import read_weights
 
 SEED = 20
 STEPS = 2400
@@ -37,14 +39,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train the pocket model.")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--resume", action="store_true", help="go on from the model in the folder")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.manual_seed(SEED)
     shape = Shape()
     facts = corpus.load()
-    words = tokenizer.learn(sample(facts), shape.vocabulary)
     model = Llama(shape)
-    train(model, Packer(facts, words, ROWS, LENGTH).batches(SEED), options.steps)
+    if options.resume:
+        words = Tokenizer.from_file(str(options.folder / "tokenizer.json"))
+        stored = read_weights(options.folder / "model.safetensors")
+        model.load_state_dict({name: torch.from_numpy(value) for name, value in stored.items()})
+    else:
+        words = tokenizer.learn(sample(facts), shape.vocabulary)
+    train(model, Packer(facts, words, ROWS, LENGTH).batches(SEED + options.resume), options.steps)
     export(model, words, options.folder)
     convert(options.folder, shape)
     log.info("wrote %s", options.folder)
