@@ -31,7 +31,6 @@ _CODES = {
     error_reason_pb2.ERROR_REASON_QUEUE_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
     error_reason_pb2.ERROR_REASON_UPSTREAM_UNREACHABLE: grpc.StatusCode.UNAVAILABLE,
     error_reason_pb2.ERROR_REASON_UPSTREAM_FAILED: grpc.StatusCode.UNAVAILABLE,
-    error_reason_pb2.ERROR_REASON_SHUTTING_DOWN: grpc.StatusCode.UNAVAILABLE,
     error_reason_pb2.ERROR_REASON_DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
     error_reason_pb2.ERROR_REASON_CACHE_MISS: grpc.StatusCode.NOT_FOUND,
     error_reason_pb2.ERROR_REASON_STREAM_BROKEN: grpc.StatusCode.INTERNAL,
@@ -194,15 +193,6 @@ def upstream_failed(upstream: str) -> MeshError:
         f"{upstream} failed while it worked on the request",
         {"upstream": upstream},
         _BACKOFF_S,
-    )
-
-
-def shutting_down() -> MeshError:
-    """Build the error for a call that came while the process was stopping."""
-    return MeshError(
-        error_reason_pb2.ERROR_REASON_SHUTTING_DOWN,
-        "the process is stopping and takes no new calls",
-        retry_after_s=_BACKOFF_S,
     )
 
 

@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -20,6 +21,7 @@ from services.link import Link
 from services.merge import write_merged
 from services.tracing import Tracing
 from services.transport import OPTIONS, from_context
+from services.wellformed import WellFormed
 
 logger = logging.getLogger(__name__)
 
@@ -55,11 +57,18 @@ class LinkServicer(generation_pb2_grpc.GenerationServicer):
         except errors.MeshError as error:
             await errors.abort(context, error)
         except Exception as error:
-            # A caller who leaves in the midst of a write fails it before this task is cancelled.
-            if isinstance(error, grpc.aio.InternalError) and context.cancelled():
+            if has_left(error, context):
                 return
             logger.exception("defect", extra={"request_id": call.request_id})
             await errors.abort(context, errors.internal())
+
+
+def has_left(error: Exception, context: grpc.aio.ServicerContext[Any, Any]) -> bool:
+    """Tell a caller who leaves in the midst of a write from a defect.
+
+    The write fails before the call's task is cancelled.
+    """
+    return isinstance(error, grpc.aio.InternalError) and context.cancelled()
 
 
 def generation(link: Link, tracing: Tracing) -> Service:
@@ -95,7 +104,7 @@ async def serving(
     server = grpc.aio.server(
         # With so_reuseport a taken port would be shared in silence.
         options=[*OPTIONS, ("grpc.so_reuseport", 0)],
-        interceptors=tracing.server_interceptors,
+        interceptors=[*tracing.server_interceptors, WellFormed()],
     )
     health_servicer = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)

@@ -72,32 +72,27 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "UPSTREAM_FAILED", "domain": "catenary", "metadata": {"upstream": "triton"}}
     """
-    ERROR_REASON_SHUTTING_DOWN: _ErrorReason.ValueType  # 10
-    """The link is stopping and takes no new calls. UNAVAILABLE, with RetryInfo.
-
-        {"reason": "SHUTTING_DOWN", "domain": "catenary", "metadata": {}}
-    """
-    ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 11
+    ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 10
     """The call's deadline passed. DEADLINE_EXCEEDED.
 
         {"reason": "DEADLINE_EXCEEDED", "domain": "catenary", "metadata": {}}
     """
-    ERROR_REASON_CACHE_MISS: _ErrorReason.ValueType  # 12
+    ERROR_REASON_CACHE_MISS: _ErrorReason.ValueType  # 11
     """The caller accepts stored answers only, and none is stored. NOT_FOUND.
 
         {"reason": "CACHE_MISS", "domain": "catenary", "metadata": {}}
     """
-    ERROR_REASON_STREAM_BROKEN: _ErrorReason.ValueType  # 13
+    ERROR_REASON_STREAM_BROKEN: _ErrorReason.ValueType  # 12
     """A stream ended without `finished`, or broke its grammar. INTERNAL.
 
         {"reason": "STREAM_BROKEN", "domain": "catenary", "metadata": {"upstream": "cache"}}
     """
-    ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 14
+    ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 13
     """A defect of the mesh; its log has the whole story under the request's id. INTERNAL.
 
         {"reason": "INTERNAL", "domain": "catenary", "metadata": {}}
     """
-    ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 15
+    ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 14
     """The link is serving as many calls as it may. RESOURCE_EXHAUSTED, with RetryInfo.
 
         {"reason": "OVERLOADED", "domain": "catenary", "metadata": {"link": "gateway"}}
@@ -154,32 +149,27 @@ ERROR_REASON_UPSTREAM_FAILED: ErrorReason.ValueType  # 9
 
     {"reason": "UPSTREAM_FAILED", "domain": "catenary", "metadata": {"upstream": "triton"}}
 """
-ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 10
-"""The link is stopping and takes no new calls. UNAVAILABLE, with RetryInfo.
-
-    {"reason": "SHUTTING_DOWN", "domain": "catenary", "metadata": {}}
-"""
-ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 11
+ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 10
 """The call's deadline passed. DEADLINE_EXCEEDED.
 
     {"reason": "DEADLINE_EXCEEDED", "domain": "catenary", "metadata": {}}
 """
-ERROR_REASON_CACHE_MISS: ErrorReason.ValueType  # 12
+ERROR_REASON_CACHE_MISS: ErrorReason.ValueType  # 11
 """The caller accepts stored answers only, and none is stored. NOT_FOUND.
 
     {"reason": "CACHE_MISS", "domain": "catenary", "metadata": {}}
 """
-ERROR_REASON_STREAM_BROKEN: ErrorReason.ValueType  # 13
+ERROR_REASON_STREAM_BROKEN: ErrorReason.ValueType  # 12
 """A stream ended without `finished`, or broke its grammar. INTERNAL.
 
     {"reason": "STREAM_BROKEN", "domain": "catenary", "metadata": {"upstream": "cache"}}
 """
-ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 14
+ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 13
 """A defect of the mesh; its log has the whole story under the request's id. INTERNAL.
 
     {"reason": "INTERNAL", "domain": "catenary", "metadata": {}}
 """
-ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 15
+ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 14
 """The link is serving as many calls as it may. RESOURCE_EXHAUSTED, with RetryInfo.
 
     {"reason": "OVERLOADED", "domain": "catenary", "metadata": {"link": "gateway"}}

@@ -84,7 +84,6 @@ def test_a_status_of_another_domain_is_not_ours() -> None:
         errors.overloaded("gateway"),
         errors.upstream_unreachable("x"),
         errors.upstream_failed("x"),
-        errors.shutting_down(),
     ],
     ids=lambda error: error.reason_name,
 )

@@ -24,6 +24,7 @@ from services.gateway.openai.reply import Reply
 from services.gateway.openai.request import to_request
 from services.link import Call, Events, Link
 from services.merge import write_merged
+from services.server import has_left
 from services.tracing import Tracing
 from services.transport import from_context
 
@@ -54,7 +55,9 @@ class OpenAIServicer(openai_pb2_grpc.OpenAIServicer):
             await self._answer(chat, call, reply)
         except errors.MeshError as error:
             await reply.fail(error)
-        except Exception:
+        except Exception as error:
+            if has_left(error, context):
+                return
             logger.exception("defect", extra={"request_id": call.request_id})
             await reply.fail(errors.internal())
 
