@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import grpc
@@ -12,23 +11,13 @@ import grpc
 from catenary.config.v1 import mesh_pb2 as config_pb
 from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import models_pb2
-from infra.triton.vocabulary import Vocabulary
 from services import errors
 from services.inference.completion import Completion
 from services.inference.inputs import inputs
-from services.inference.prompt import Prompter
+from services.inference.served import ServedModel
 from services.inference.triton import TritonClient
 from services.link import Call, Events
 from services.tracing import Tracing
-
-
-@dataclass(frozen=True, slots=True)
-class ServedModel:
-    """A model, and what the link knows of it."""
-
-    card: models_pb2.Model
-    prompter: Prompter
-    vocabulary: Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +41,7 @@ class Inference:
             OSError: a model lacks a file.
             ValueError: a file is not what it should be.
         """
-        models = {
-            model.name: ServedModel(
-                cards[model.name],
-                Prompter.read(model.name, Path(model.path)),
-                Vocabulary.read(Path(model.path) / "tokenizer.json"),
-            )
-            for model in config.models
-        }
+        models = {model.name: ServedModel.read(model, cards[model.name]) for model in config.models}
         return cls(models, TritonClient(channel, tracing))
 
     async def generate(self, request: pb.GenerateRequest, call: Call) -> Events:

@@ -74,7 +74,8 @@ async def test_a_killed_part_is_an_error_at_once_and_comes_back(split: Mesh, par
         after = pids(split)
     assert waited < ERROR_WITHIN_S
     assert {name for name in before if before[name] != after[name]} == {part}
-    split.line_with(f"{part} was ended by signal 9 (SIGKILL)", 10)
+    # A server that is killed may lose its children before its own end is seen.
+    assert split.line_with("; it starts again", 10).startswith(f"{part} ")
 
 
 def test_nothing_is_left_running(tmp_path: Path) -> None:
