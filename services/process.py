@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -108,6 +109,9 @@ async def _run(
         try:
             async with process.closing:
                 services = build(process)
+                # What is there now stays: the collector need not walk through it again and again.
+                gc.collect()
+                gc.freeze()
                 drain_s = loaded.server.drain.ToNanoseconds() / 1e9
                 await server.serve(services, arguments.listen, spans, drain_s)
         finally:

@@ -97,8 +97,14 @@ def cased(text: str, chance: random.Random) -> str:
     if kind < 0.38:
         return text.upper()
     if kind < 0.9:
-        text = re.sub(r"[\w'-]+", lambda word: PROPER.get(word[0], word[0]), text)
+        names = chance.choice((0, 0, 0.1, 0.4))  # the share of other words that get a capital too
+        text = re.sub(r"[\w'-]+", lambda word: named(word[0], chance.random() < names), text)
     return text[0].upper() + text[1:]
+
+
+def named(word: str, capital: bool) -> str:  # noqa: FBT001 - one of two spellings
+    """Return `word` with the capitals of its name, or with a first one if `capital`."""
+    return PROPER.get(word, word[0].upper() + word[1:] if capital else word)
 
 
 def punctuated(text: str, chance: random.Random, *, asking: bool) -> str:
