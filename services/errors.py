@@ -112,8 +112,8 @@ def context_window_exceeded(
 ) -> MeshError:
     """Build the error for a prompt and completion that do not fit the model together."""
     description = (
-        f"the prompt has {input_tokens} tokens and max_output_tokens is {max_output_tokens}, "
-        f"but the model's context window is {context_window} tokens"
+        f"a prompt of {input_tokens} tokens and a completion of {max_output_tokens} "
+        f"exceed the model's context window of {context_window} tokens"
     )
     return MeshError(
         error_reason_pb2.ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,

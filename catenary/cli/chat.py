@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 from typing import Annotated
 
 import grpc
@@ -14,7 +15,8 @@ from catenary.client import CallError
 
 def chat(
     prompt: Annotated[
-        str | None, typer.Argument(help="One question; without it, a conversation begins.")
+        str | None,
+        typer.Argument(help="One question; without it, a conversation begins, a line each turn."),
     ] = None,
     address: Annotated[
         str, typer.Option(help="Where the mesh takes calls, as host:port.")
@@ -49,12 +51,14 @@ def _converse(
     # Gives `input` a line to edit and a history, where Python was built with it.
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401, PLC0415
-    notes.print(
-        f"talking to {conversation.model}; Ctrl-C stops an answer, Ctrl-D ends", style="dim"
-    )
+    # From a pipe come questions, a line each, and there is nobody to prompt.
+    is_person = sys.stdin.isatty()
+    if is_person:
+        greeting = f"talking to {conversation.model}; Ctrl-C stops an answer, Ctrl-D ends"
+        notes.print(greeting, style="dim")
     while True:
         try:
-            question = input("> ")
+            question = input("> " if is_person else "")
         except (EOFError, KeyboardInterrupt):
             notes.print()
             return
@@ -66,6 +70,9 @@ def _converse(
             notes.print("stopped", style="dim")
         except CallError as error:
             _show(error, notes)
+            if error.reason == "CONTEXT_WINDOW_EXCEEDED":
+                conversation.forget()
+                notes.print("the conversation has become too long; it starts anew", style="dim")
 
 
 def _show(error: CallError, notes: Console) -> None:

@@ -34,6 +34,10 @@ class Conversation:
             raise
         return cls(client, name, [_message(message_pb2.ROLE_SYSTEM, system)] if system else [])
 
+    def forget(self) -> None:
+        """Drop the turns so far; what the model was told to be stays."""
+        self.messages[:] = [turn for turn in self.messages if turn.role == message_pb2.ROLE_SYSTEM]
+
     async def ask(self, question: str, text: Console, notes: Console) -> None:
         """Write the answer to one console and its ledger to the other.
 

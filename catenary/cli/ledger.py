@@ -15,7 +15,7 @@ def table(entries: Sequence[Entry]) -> Table:
     laid_out = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", style="dim")
     laid_out.add_column("link")
     laid_out.add_column("what it did")
-    laid_out.add_column("ms", justify="right")
+    laid_out.add_column("at ms", justify="right")
     for after_s, decision in entries:
         link = decision.WhichOneof("link") or ""
         laid_out.add_row(link, describe(decision), f"{after_s * 1000:.1f}")

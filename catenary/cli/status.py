@@ -1,7 +1,6 @@
 """`catenary status`: asks every part of a mesh on this machine how it is."""
 
 import asyncio
-import sys
 import time
 from dataclasses import dataclass
 from importlib import metadata
@@ -34,8 +33,8 @@ def status(port_base: PortBase = None, state_dir: StateDir = None) -> None:
         typer.echo(f"no mesh is running{where}; `make up` starts one", err=True)
         raise typer.Exit(1)
     conditions = asyncio.run(_ask(mesh))
-    # In a pipe a row is a line.
-    console = Console(width=None if sys.stdout.isatty() else 300)
+    # A row is a line, in a pipe and in a narrow terminal too: addresses are there to be copied.
+    console = Console(width=300)
     console.print(_table(mesh, conditions))
     console.print(f"placement {mesh.placement}, models {', '.join(mesh.models)}", style="dim")
     if not all(condition.healthy for condition in conditions):

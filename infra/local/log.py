@@ -6,7 +6,7 @@ from pathlib import Path
 MAX_FILE_BYTES = 8 * 1024 * 1024
 """How large a log may grow before it becomes `….log.1`, in place of the one before it."""
 
-LAST_LINES = 20
+LAST_LINES = 8
 _MAX_LINE_BYTES = 2000
 
 

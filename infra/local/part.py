@@ -23,6 +23,8 @@ class Part:
     """Every port that it listens on, and what for."""
     environment: Mapping[str, str] | None = None
     """Its whole environment; the supervisor's own when None."""
+    drains: bool = False
+    """Lets running streams end after SIGTERM, for which the other parts must still be there."""
     stop_s: float = 5.0
     """How long it may take to end after SIGTERM."""
     clear: Callable[[], None] | None = None

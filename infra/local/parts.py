@@ -125,6 +125,7 @@ def _process(plan: Plan, link: str, replica: int, *, name: str, module: str) -> 
         address=_at(listen),
         metrics=f"http://{_at(metrics)}/metrics",
         ports={listen: "gRPC", metrics: "metrics"},
+        drains=True,
         stop_s=plan.config.server.drain.ToNanoseconds() / 1e9 + _AFTER_DRAIN_S,
     )
 

@@ -43,6 +43,10 @@ class Recording:
         """Pass it on."""
         self.report.complete()
 
+    def stopping(self) -> None:
+        """Pass it on."""
+        self.report.stopping()
+
     def ended(self, part: Part, how: str, last_lines: Sequence[str], restart_in_s: float) -> None:
         """Pass it on; the record keeps the process that ended until the next one starts."""
         self.report.ended(part, how, last_lines, restart_in_s)

@@ -64,6 +64,10 @@ class Screen:
         )
         self._line("Ctrl-C stops it.")
 
+    def stopping(self) -> None:
+        """Say that it may take a moment."""
+        self._line("Stopping; running streams may end first.", "bold")
+
     def ended(self, part: Part, how: str, last_lines: Sequence[str], restart_in_s: float) -> None:
         """Say that a part has died, and what it wrote last."""
         self._line(f"{part.name} {how}; it starts again in {restart_in_s:.1f} s", "bold red")

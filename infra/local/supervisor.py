@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,9 @@ class Report(Protocol):
 
     def complete(self) -> None:
         """Hear that every part has become ready."""
+
+    def stopping(self) -> None:
+        """Hear that the parts are being stopped."""
 
     def ended(self, part: Part, how: str, last_lines: Sequence[str], restart_in_s: float) -> None:
         """Hear that a part has ended by itself, and when it is started again."""
@@ -152,9 +155,17 @@ class Supervisor:
                 self._report.complete()
 
     async def _stop_all(self) -> None:
-        for tier in reversed(self._tiers):
+        self._report.stopping()
+        for tier in self._stopping_order():
             running = [self._processes[part.name] for part in tier if part.name in self._processes]
             await asyncio.gather(*(process.stop() for process in running))
+
+    def _stopping_order(self) -> Iterator[Sequence[Part]]:
+        """Give the tier that drains first: its streams run through all the others."""
+        parts = [part for tier in self._tiers for part in tier]
+        yield [part for part in parts if part.drains]
+        for tier in reversed(self._tiers):
+            yield [part for part in tier if not part.drains]
 
 
 def _why(part: Part, last_lines: Sequence[str]) -> str:

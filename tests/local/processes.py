@@ -47,6 +47,7 @@ class Heard:
         default_factory=list[tuple[str, str, list[str]]]
     )
     pauses_s: list[float] = field(default_factory=list[float])
+    stopped: bool = False
     completed: asyncio.Event = field(default_factory=asyncio.Event)
     readiness: asyncio.Queue[str] = field(default_factory=asyncio.Queue[str])
 
@@ -59,6 +60,9 @@ class Heard:
 
     def complete(self) -> None:
         self.completed.set()
+
+    def stopping(self) -> None:
+        self.stopped = True
 
     def ended(self, part: Part, how: str, last_lines: Sequence[str], restart_in_s: float) -> None:
         self.deaths.append((part.name, how, list(last_lines)))

@@ -107,7 +107,7 @@ def test_ctrl_c_cancels_the_answer_and_the_conversation_goes_on(mesh: FakeMesh) 
         mesh.hangs = False
         output, notes = chat.communicate("And?\n", timeout=20)
     assert chat.returncode == 0
-    assert output.endswith("> Hello, you.\n> ")
+    assert output.endswith("\nHello, you.\n")
     assert "stopped" in notes
     # What was cancelled is no part of the conversation.
     assert [turn.content[0].text for turn in mesh.requests[1].messages] == ["And?"]

@@ -85,3 +85,24 @@ def test_nothing_is_left_running(tmp_path: Path) -> None:
     for pid in left:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+async def test_a_running_stream_ends_before_the_mesh_does(tmp_path: Path) -> None:
+    running = start(tmp_path, "split")
+    body = {
+        "model": "pocket",
+        "stream": True,
+        "messages": [{"role": "user", "content": "Tell me about the chain."}],
+        "max_tokens": 900,
+        "min_tokens": 900,
+    }
+    async with (
+        httpx.AsyncClient(timeout=30) as client,
+        client.stream("POST", f"{running.url}/v1/chat/completions", json=body) as answer,
+    ):
+        lines = answer.aiter_lines()
+        await anext(lines)
+        running.process.terminate()
+        rest = [line async for line in lines if line]
+    assert rest[-1] == "data: [DONE]"
+    assert stop(running) == 0

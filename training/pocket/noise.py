@@ -98,11 +98,13 @@ def cased(text: str, chance: random.Random) -> str:
         return text.upper()
     if kind < 0.9:
         names = chance.choice((0, 0, 0.1, 0.4))  # the share of other words that get a capital too
-        text = re.sub(r"[\w'-]+", lambda word: named(word[0], chance.random() < names), text)
+        text = re.sub(
+            r"[\w'-]+", lambda word: named(word[0], capital=chance.random() < names), text
+        )
     return text[0].upper() + text[1:]
 
 
-def named(word: str, capital: bool) -> str:  # noqa: FBT001 - one of two spellings
+def named(word: str, *, capital: bool) -> str:
     """Return `word` with the capitals of its name, or with a first one if `capital`."""
     return PROPER.get(word, word[0].upper() + word[1:] if capital else word)
 

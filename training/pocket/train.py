@@ -26,7 +26,7 @@ from training.pocket.shape import FOLDER, Shape
 from training.pocket.weights import read_weights
 
 SEED = 20
-STEPS = 2400
+STEPS = 4000
 WARMUP_STEPS = 60
 PEAK_RATES = {torch.optim.Muon: 3e-3, torch.optim.AdamW: 3e-3}
 ROWS, LENGTH = 12, 256
