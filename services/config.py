@@ -1,5 +1,6 @@
 """The configuration: YAML → MeshConfig → validated. Every default is stated here, and only here."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,17 @@ POCKET = pb.ModelConfig(
 )
 """The model of the project, served where the file names none."""
 
-MODEL_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "openvino_model.xml")
+MODEL_FILES = (
+    *("config.json", "tokenizer.json", "tokenizer_config.json"),
+    *("openvino_model.xml", "openvino_model.bin"),
+)
 """What a model's folder must hold: its shape, its tokenizer with its template, its weights."""
+
+MODEL_FACTS = (
+    *("max_position_embeddings", "vocab_size", "hidden_size"),
+    *("num_attention_heads", "num_hidden_layers"),
+)
+"""What a model's `config.json` must tell."""
 
 
 @dataclass(slots=True, eq=False)
@@ -72,9 +82,11 @@ def load(path: Path) -> pb.MeshConfig:
         raise ConfigError(path, 0, "", f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(path, 0, "", "is not UTF-8") from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise ConfigError(path, line, "", f"is not YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or getattr(error, "reason", "it cannot be read")
+        line = mark.line + 1 if mark else 0
+        raise ConfigError(path, line, "", f"is not YAML: {problem}") from None
     given = pb.MeshConfig()
     reader = _Reader(path)
     if root is not None:
@@ -155,10 +167,12 @@ class _Reader:
         elif _is_plain_message(descriptor):
             self.fill(getattr(message, descriptor.name), node, path)
         else:
-            value = yaml.SafeLoader("").construct_object(node, deep=True)
+            if node.tag == "tag:yaml.org,2002:null":
+                raise self._error(node, path, f"must be {_kind(descriptor)}")
             try:
+                value = yaml.SafeLoader("").construct_object(node, deep=True)
                 json_format.ParseDict({descriptor.name: value}, message)
-            except (json_format.ParseError, TypeError):
+            except (yaml.YAMLError, json_format.ParseError, TypeError, ValueError):
                 raise self._error(node, path, f"must be {_kind(descriptor)}") from None
 
     def _error(self, node: yaml.Node, path: str, problem: str) -> ConfigError:
@@ -186,22 +200,6 @@ def _kind(descriptor: FieldDescriptor) -> str:
 def _complete_models(config: pb.MeshConfig, reader: _Reader) -> None:
     if not config.inference.models:
         config.inference.models.append(POCKET)
-    for index, given in enumerate(config.inference.models):
-        model = pb.ModelConfig()
-        model.CopyFrom(MODEL_DEFAULTS)
-        _override(model, given)
-        folder = reader.file.resolve().parent / given.path
-        field = f"inference.models[{index}].path"
-        if not folder.is_dir():
-            raise ConfigError(
-                reader.file, reader.line(field), field, f"there is no folder {str(folder)!r}"
-            )
-        for name in MODEL_FILES:
-            if not (folder / name).is_file():
-                problem = f"the model has no file {str(folder / name)!r}"
-                raise ConfigError(reader.file, reader.line(field), field, problem)
-        model.path = str(folder)
-        config.inference.models[index].CopyFrom(model)
     names = [model.name for model in config.inference.models]
     for index, name in enumerate(names):
         if name in names[:index]:
@@ -219,3 +217,37 @@ def _check_aliases(config: pb.MeshConfig, reader: _Reader) -> None:
         if name not in names:
             problem = f"{alias!r} stands for {name!r}, but the models are {', '.join(names)}"
             raise ConfigError(reader.file, reader.line(field), field, problem)
+    for index, given in enumerate(config.inference.models):
+        model = pb.ModelConfig()
+        model.CopyFrom(MODEL_DEFAULTS)
+        _override(model, given)
+        folder = reader.file.resolve().parent / given.path
+        field = f"inference.models[{index}].path"
+        if not folder.is_dir():
+            raise ConfigError(
+                reader.file, reader.line(field), field, f"there is no folder {str(folder)!r}"
+            )
+        for name in MODEL_FILES:
+            if not (folder / name).is_file():
+                problem = f"the model has no file {str(folder / name)!r}"
+                raise ConfigError(reader.file, reader.line(field), field, problem)
+        problem = _model_problem(folder)
+        if problem:
+            raise ConfigError(reader.file, reader.line(field), field, problem)
+        model.path = str(folder)
+        config.inference.models[index].CopyFrom(model)
+
+
+def _model_problem(folder: Path) -> str:
+    """Return what is wrong with a model's description; empty when nothing is."""
+    for name in MODEL_FILES:
+        if not name.endswith(".json"):
+            continue
+        try:
+            value = json.loads((folder / name).read_text(encoding="utf-8"))
+        except ValueError as error:
+            return f"{str(folder / name)!r} is not JSON: {error}"
+        missing = [fact for fact in MODEL_FACTS if fact not in value]
+        if name == "config.json" and missing:
+            return f"{str(folder / name)!r} does not tell {missing[0]!r}"
+    return ""

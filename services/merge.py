@@ -69,9 +69,9 @@ async def _write_behind(events: Events, write: Write) -> None:
                 writable.set()
         await reader
     finally:
-        if not reader.done():
-            reader.cancel()
-            await asyncio.wait([reader])
+        reader.cancel()
+        # Also takes up what a reader has raised that failed while the writer did.
+        await asyncio.gather(reader, return_exceptions=True)
 
 
 class _Pending:

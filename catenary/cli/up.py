@@ -48,7 +48,7 @@ def up(
     except errors.PartFailedError as error:
         shown.show(error.last_lines)
         raise _failed(str(error)) from None
-    except (ConfigError, errors.LocalError, OSError) as error:
+    except (ConfigError, errors.LocalError, OSError, ValueError) as error:
         raise _failed(str(error)) from None
 
 

@@ -19,6 +19,10 @@ end
 -- Refuses paths that no proto string can hold: the transcoder would pass them on, and gRPC could
 -- only say that it failed to parse the message.
 function envoy_on_request(handle)
+  -- A deadline is a gRPC caller's to set: over HTTP it would cut answers without a word.
+  if not (handle:headers():get("content-type") or ""):find("^application/grpc") then
+    handle:headers():remove("grpc-timeout")
+  end
   local path = handle:headers():get(":path")
   -- The transcoder writes its own path over it.
   handle:streamInfo():dynamicMetadata():set("catenary", "path", path)

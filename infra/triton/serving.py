@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 
 _POLL_S = 0.07
 _PUBLISH_S = 0.5
+_MAX_CHECKS = 4
 _LEFT = Failure(Reason.CANCELLED, "the caller has left")
 _UNGUIDED = Guide()
 _DOWN = Failure(Reason.ENGINE_FAILED, "the engine is not running", 1.0)
@@ -73,7 +74,8 @@ class Serving:
     guides: GuideChecker
     spans: EngineSpans | None
     _calls: dict[int, Call] = field(default_factory=dict[int, Call])
-    _checks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    _checks: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, asyncio.Task[None]])
+    """The guides that are tried, one after the other, by the call that they came with."""
     _ids: itertools.count[int] = field(default_factory=itertools.count)
 
     def accept(
@@ -119,9 +121,18 @@ class Serving:
         if guide == _UNGUIDED:
             self._start(call)
         else:
-            task = asyncio.get_running_loop().create_task(self._begin_guided(call, guide))
-            self._checks.add(task)
-            task.add_done_callback(self._checks.discard)
+            self._check(call, guide)
+
+    def _check(self, call: Call, guide: Guide) -> None:
+        loop = asyncio.get_running_loop()
+        if len(self._checks) >= _MAX_CHECKS:
+            # Guides that take their time may not hold the places of all others.
+            full = Failure(Reason.QUEUE_FULL, "too many guides are being compiled", 1.0)
+            loop.call_soon(self._end, call, None, full)
+            return
+        task = loop.create_task(self._begin_guided(call, guide))
+        self._checks[call.id] = task
+        task.add_done_callback(lambda _: self._checks.pop(call.id, None))
 
     async def _begin_guided(self, call: Call, guide: Guide) -> None:
         try:
@@ -146,6 +157,9 @@ class Serving:
 
     def _cancel(self, call: Call) -> None:
         call.has_left = True
+        check = self._checks.get(call.id)
+        if check is not None:
+            check.cancel()
         if not self.process.cancel(call.id):
             self._end(call, None, _LEFT)
 

@@ -1,6 +1,7 @@
 """What callers see, each with the client that they would use."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,24 @@ def test_buf_curl_calls_the_native_rpc(mesh: Mesh) -> None:
     assert "finished" in events[-1]
     decided = {next(iter(event["decision"])) for event in events if "decision" in event}
     assert decided == {"gateway", "safety", "cache", "router", "inference"}
+
+
+def test_node_calls_the_native_rpc(mesh: Mesh) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    folder = Path(__file__).resolve().parents[1] / "clients" / "node"
+    if not (folder / "node_modules").is_dir():
+        subprocess.run(["npm", "ci"], cwd=folder, check=True, timeout=100)
+    shown = subprocess.run(
+        [node, str(folder / "generate.mjs"), mesh.address, "pocket", QUESTION],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+    assert "Catenary" in shown
+    assert "finished" in shown
 
 
 def test_chat_answers_in_the_terminal(mesh: Mesh) -> None:

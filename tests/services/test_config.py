@@ -1,6 +1,7 @@
 """The configuration: every mistake has its own line, and every default stands where it is told."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,10 @@ def written(folder: Path, text: str) -> Path:
     ("text", "problem"),
     [
         ("- a\n", ":1: must be a mapping of fields"),
+        ("cache:\n  ttl: !foo 1s\n", ":2: cache.ttl: must be a duration such as 1.5s"),
+        ("cache:\n  ttl: 2020-13-45\n", ":2: cache.ttl: must be a duration such as 1.5s"),
+        ("cache:\n  ttl:\n", ":2: cache.ttl: must be a duration such as 1.5s"),
+        ("cache: \x01\n", ": is not YAML: special characters are not allowed"),
         ("safety: [\n", ":2: is not YAML: expected the node content, but found '<stream end>'"),
         (
             "safety:\n  max_promt_chars: 5\n",
@@ -230,3 +235,27 @@ def test_the_file_of_the_repository_says_what_the_defaults_say() -> None:
     for name in pb.MeshConfig.DESCRIPTOR.fields_by_name:
         if name != "inference":
             assert getattr(loaded, name) == getattr(config.DEFAULTS, name), name
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("openvino_model.bin", None, "the model has no file"),
+        ("config.json", "{}", "does not tell 'max_position_embeddings'"),
+        ("tokenizer_config.json", "{", "is not JSON"),
+    ],
+)
+def test_a_model_that_is_not_whole_is_refused(
+    tmp_path: Path, name: str, content: str | None, problem: str
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(ROOT / "models" / "pocket", folder)
+    if content is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_text(content)
+    text = "inference:\n  models:\n  - name: m\n    path: model\n"
+    with pytest.raises(config.ConfigError) as caught:
+        config.load(written(tmp_path, text))
+    assert ":4: inference.models[0].path: " in str(caught.value)
+    assert problem in str(caught.value)
