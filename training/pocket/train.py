@@ -29,6 +29,7 @@ SEED = 20
 STEPS = 4000
 WARMUP_STEPS = 60
 PEAK_RATES = {torch.optim.Muon: 3e-3, torch.optim.AdamW: 3e-3}
+RESUMED_PEAK = 0.25
 ROWS, LENGTH = 12, 256
 
 log = logging.getLogger("pocket")
@@ -52,7 +53,9 @@ def main() -> None:
         model.load_state_dict({name: torch.from_numpy(value) for name, value in stored.items()})
     else:
         words = tokenizer.learn(sample(facts), shape.vocabulary)
-    train(model, Packer(facts, words, ROWS, LENGTH).batches(SEED + options.resume), options.steps)
+    # Going on from a trained model polishes it: other rows than the last time, and smaller steps.
+    seed, peak = (SEED + options.steps, RESUMED_PEAK) if options.resume else (SEED, 1.0)
+    train(model, Packer(facts, words, ROWS, LENGTH).batches(seed), options.steps, peak)
     export(model, words, options.folder)
     convert(options.folder, shape)
     log.info("wrote %s", options.folder)
@@ -66,14 +69,14 @@ def sample(facts: corpus.Corpus, conversations: int = 20_000) -> Iterator[str]:
         yield from (message["content"] for message in facts.conversation(chance))
 
 
-def train(model: Llama, batches: Iterator[Batch], steps: int) -> None:
+def train(model: Llama, batches: Iterator[Batch], steps: int, peak: float) -> None:
     """Fit the answers, in bfloat16 where that is exact enough."""
     optimizers = optimizers_of(model)
     begun = time.monotonic()
     for step in range(steps):
         for optimizer in optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = PEAK_RATES[type(optimizer)] * share(step, steps)
+                group["lr"] = peak * PEAK_RATES[type(optimizer)] * share(step, steps)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = answer_loss(model, next(batches))
         torch.autograd.backward(loss)
