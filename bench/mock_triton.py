@@ -31,6 +31,13 @@ class MockTriton(triton_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc
         del request, context
         return triton.ServerReadyResponse(ready=True)
 
+    async def ServerMetadata(  # noqa: N802 - Triton's name
+        self, request: triton.ServerMetadataRequest, context: Context
+    ) -> triton.ServerMetadataResponse:
+        """Say what it is."""
+        del request, context
+        return triton.ServerMetadataResponse(name="mock", version="mock")
+
     async def ModelReady(  # noqa: N802 - Triton's name
         self, request: triton.ModelReadyRequest, context: Context
     ) -> triton.ModelReadyResponse:

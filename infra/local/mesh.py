@@ -4,8 +4,10 @@ import asyncio
 import os
 import signal
 
+from catenary import health
 from catenary.cli import record
 from infra.local import files, ports
+from infra.local.errors import LocalError
 from infra.local.part import Tiers
 from infra.local.parts import Plan
 from infra.local.recording import Recording
@@ -25,8 +27,22 @@ def prepare(plan: Plan) -> Tiers:
     for part in (part for tier in reversed(tiers) for part in tier):
         for port, role in part.ports.items():
             ports.require_free(port, part.name, role)
+    if plan.config.inference.triton_address:
+        _require_triton(plan)
     _write(plan)
     return tiers
+
+
+def _require_triton(plan: Plan) -> None:
+    """Check that the Triton that is somebody else's serves the models, as our own would."""
+    address = plan.config.inference.triton_address
+    models = [model.name for model in plan.config.inference.models]
+    try:
+        asyncio.run(health.triton(address, models))
+    except health.NotReadyError as error:
+        raise LocalError(
+            f"{plan.config_file}: inference.triton_address: {address}: {error}"
+        ) from None
 
 
 def run(plan: Plan, tiers: Tiers, report: Report) -> None:

@@ -87,6 +87,10 @@ def up(*arguments: str, yaml: str = "", folder: Path) -> tuple[int, str]:
             "…/mesh.yaml:4: inference.models[0].path: there is no folder '…/none'",
         ),
         ("safety: [\n", "…/mesh.yaml:2: is not YAML: "),
+        (
+            "inference:\n  triton_address: 127.0.0.1:1\n",
+            "…/mesh.yaml: inference.triton_address: 127.0.0.1:1: does not answer",
+        ),
     ],
 )
 def test_a_mistake_in_the_configuration_is_one_line(tmp_path: Path, yaml: str, line: str) -> None:
