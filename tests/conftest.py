@@ -6,12 +6,17 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import pytest
+from hypothesis import settings
 from prometheus_client import CollectorRegistry
 
 from services import remote, server
 from services.chain import Wrapper, compose
 from services.link import Link
 from services.tracing import Tracing
+
+# Speed lives in benchmarks: no example fails because the machine was busy.
+settings.register_profile("mesh", deadline=None)
+settings.load_profile("mesh")
 
 
 @dataclass
