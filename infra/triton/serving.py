@@ -24,7 +24,9 @@ from infra.triton.spans import Course, EngineSpans
 
 _log = logging.getLogger(__name__)
 
-_POLL_S = 0.07
+# Each question whether a caller has left is a round trip to Triton: at most 500 a second.
+_POLL_S_PER_CALL = 0.002
+_POLL_S = (0.01, 0.07)
 _PUBLISH_S = 0.5
 _MAX_CHECKS = 4
 _LEFT = Failure(Reason.CANCELLED, "the caller has left")
@@ -97,8 +99,9 @@ class Serving:
 
     async def watch(self) -> None:
         """Notice callers who have left, and publish the figures, until cancelled."""
-        for turn in itertools.count():
-            await asyncio.sleep(_POLL_S)
+        publish_at = 0.0
+        while True:
+            await asyncio.sleep(_pause_s(len(self._calls)))
             present = [call for call in self._calls.values() if not call.has_left]
             tokens = [call.sent_tokens for call in present]
             # Each question is a round trip to Triton, which must not hold up the loop.
@@ -108,7 +111,8 @@ class Serving:
                     call.polled_tokens = sent_tokens
                 elif call.id in self._calls:
                     self._cancel(call)
-            if turn % round(_PUBLISH_S / _POLL_S) == 0:
+            if time.monotonic() >= publish_at:
+                publish_at = time.monotonic() + _PUBLISH_S
                 self.metrics.publish(
                     self.admission.running,
                     self.admission.waiting,
@@ -193,6 +197,12 @@ class Serving:
 
 def _abandoned(calls: Iterable[Call]) -> list[bool]:
     return [call.is_abandoned() for call in calls]
+
+
+def _pause_s(calls: int) -> float:
+    """Return how long to wait before asking again; an idle model is left alone."""
+    shortest, longest = _POLL_S
+    return min(max(_POLL_S_PER_CALL * calls, shortest), longest) if calls else longest
 
 
 def _timings(call: Call, end: frames.End) -> tuple[int, int, int]:
