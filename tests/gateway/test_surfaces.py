@@ -31,7 +31,11 @@ async def post(channel: grpc.aio.Channel, data: bytes, **metadata: str) -> list[
     stub = openai_pb2_grpc.OpenAIStub(channel)
     request = HttpBody(content_type="application/json", data=data)
     stream = stub.CreateChatCompletion(request, metadata=tuple(metadata.items()))
-    return [part async for part in stream]
+    try:
+        return [part async for part in stream]
+    finally:
+        # A task that is cancelled while its call is still being sent does not cancel the call.
+        stream.cancel()
 
 
 async def refusal(channel: grpc.aio.Channel, data: bytes) -> tuple[grpc.aio.AioRpcError, Any]:
