@@ -227,10 +227,6 @@ def _check_aliases(config: pb.MeshConfig, reader: _Reader) -> None:
             raise ConfigError(
                 reader.file, reader.line(field), field, f"there is no folder {str(folder)!r}"
             )
-        for name in MODEL_FILES:
-            if not (folder / name).is_file():
-                problem = f"the model has no file {str(folder / name)!r}"
-                raise ConfigError(reader.file, reader.line(field), field, problem)
         problem = _model_problem(folder)
         if problem:
             raise ConfigError(reader.file, reader.line(field), field, problem)
@@ -239,10 +235,11 @@ def _check_aliases(config: pb.MeshConfig, reader: _Reader) -> None:
 
 
 def _model_problem(folder: Path) -> str:
-    """Return what is wrong with a model's description; empty when nothing is."""
+    """Return what is wrong with a model's files; empty when nothing is."""
     for name in MODEL_FILES:
-        if not name.endswith(".json"):
-            continue
+        if not (folder / name).is_file():
+            return f"the model has no file {str(folder / name)!r}"
+    for name in (file for file in MODEL_FILES if file.endswith(".json")):
         try:
             value = json.loads((folder / name).read_text(encoding="utf-8"))
         except ValueError as error:
