@@ -7,7 +7,7 @@ import numpy as np
 import openvino
 import openvino_genai
 
-from infra.triton.openvino import PROPERTIES
+from infra.engine.openvino import PROPERTIES
 
 
 class Bare:

@@ -23,13 +23,15 @@ import uvloop
 from bench import meshes
 from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import message_pb2
-from infra.triton.contract import Value
+from infra.engine.engine import Generation
 from services import remote
-from services.inference.triton import TritonClient
+from services.inference.backends import in_triton
+from services.inference.engine import EngineRequest
 from services.link import Call
 from services.tracing import Tracing
 
 _TRITON_PORT = 27900
+_MODEL = Path(__file__).resolve().parents[1] / "models" / "pocket"
 _CALLERS = 16
 _TOKENS = 8
 _WARM_UP = 50
@@ -40,13 +42,13 @@ Ask = Callable[[int], AsyncIterator[object]]
 
 def direct(channel: grpc.aio.Channel) -> Ask:
     """Call Triton as the inference link does."""
-    client = TritonClient(channel, Tracing())
+    client = in_triton("pocket", _MODEL, channel, Tracing())
 
     async def ask(tokens: int) -> AsyncIterator[object]:
-        inputs: dict[str, Value] = {"input_ids": [1, 2, 3, 4, 5], "max_output_tokens": tokens}
-        async with aclosing(client.generate("pocket", inputs, Call("bench"))) as pieces:
+        asked = Generation(input_ids=[1, 2, 3, 4, 5], max_output_tokens=tokens)
+        async with aclosing(client.generate(EngineRequest("", asked), Call("bench"))) as pieces:
             async for piece in pieces:
-                if piece.token_ids:
+                if piece.output_tokens:
                     yield piece
 
     return ask

@@ -27,10 +27,12 @@ from bench import meshes
 from bench.bare import Bare
 from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import message_pb2
+from infra.engine.card import ModelCard
+from infra.engine.engine import Generation
 from infra.triton import repository, server
-from infra.triton.card import ModelCard
-from infra.triton.contract import Value
-from services.inference.triton import Piece, TritonClient
+from services.inference.backends import in_triton
+from services.inference.engine import EngineRequest, Piece
+from services.inference.triton import TritonClient
 from services.link import Call
 from services.remote import RemoteLink, connect
 from services.tracing import Tracing
@@ -49,13 +51,13 @@ def through_triton(client: TritonClient) -> Ask:
     """Call Triton as the inference link does."""
 
     async def ask(prompt: list[int], tokens: int) -> int:
-        inputs: dict[str, Value] = {
-            "input_ids": prompt,
-            "max_output_tokens": tokens,
-            "min_output_tokens": tokens,
-        }
-        async with aclosing(client.generate("pocket", inputs, Call("bench"))) as pieces:
-            return sum([len(piece.token_ids) async for piece in pieces])
+        asked = Generation(
+            input_ids=prompt,
+            max_output_tokens=tokens,
+            min_output_tokens=tokens,
+        )
+        async with aclosing(client.generate(EngineRequest("", asked), Call("bench"))) as pieces:
+            return sum([piece.output_tokens async for piece in pieces])
 
     return ask
 
@@ -143,12 +145,12 @@ async def measure_cancel(client: TritonClient, slots: int, rounds: int) -> None:
     """Print how soon a place is free after its caller has left, with every place taken."""
 
     async def first(tokens: int) -> AsyncGenerator[Piece, None]:
-        inputs: dict[str, Value] = {
-            "input_ids": [1, 4, 5],
-            "max_output_tokens": tokens,
-            "min_output_tokens": tokens,
-        }
-        pieces = client.generate("pocket", inputs, Call("bench"))
+        asked = Generation(
+            input_ids=[1, 4, 5],
+            max_output_tokens=tokens,
+            min_output_tokens=tokens,
+        )
+        pieces = client.generate(EngineRequest("", asked), Call("bench"))
         await anext(pieces)
         return pieces
 
@@ -215,7 +217,7 @@ async def main() -> None:
                     f"127.0.0.1:{ports.grpc}", options=OPTIONS
                 ) as channel:
                     await ready(channel, process)
-                    client = TritonClient(channel, Tracing())
+                    client = in_triton("pocket", _MODEL, channel, Tracing())
                     address = f"127.0.0.1:{ports.grpc}"
                     async with through_meshes(Path(directory), address) as meshed:
                         paths = {"triton": through_triton(client), **meshed}

@@ -14,9 +14,10 @@ import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 import msgspec
+
+from infra.engine.failure import Failure, Reason
 
 Value = int | float | str | list[int] | list[str]
 
@@ -87,33 +88,6 @@ queue to the first token, and from there to the last.
 
 FINAL = "triton_final_response"
 """The response parameter with which Triton marks the last response of a stream."""
-
-
-class Reason(StrEnum):
-    """Why a generation failed, for the caller to act on."""
-
-    INVALID = "INVALID"
-    """The request breaks the contract."""
-    QUEUE_FULL = "QUEUE_FULL"
-    """As many requests wait as may."""
-    ENGINE_FAILED = "ENGINE_FAILED"
-    """The engine died under the request, or is not back yet."""
-    OUT_OF_MEMORY = "OUT_OF_MEMORY"
-    """The KV cache cannot hold the sequence."""
-    CANCELLED = "CANCELLED"
-    """The caller has left."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A failed generation."""
-
-    reason: Reason
-    message: str
-    retry_after_s: float | None = None
-    """How long to wait before trying again; None where that is not known."""
-    field: str = ""
-    """The input that is to blame, if one is."""
 
 
 _FAILURE = re.compile(

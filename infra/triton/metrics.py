@@ -3,8 +3,11 @@
 # Triton adds the rest of `triton_python_backend_utils` after it has imported this module.
 from __future__ import annotations
 
+from dataclasses import replace
+
 import triton_python_backend_utils as pb_utils
 
+from infra.engine.figures import Figures
 from services import telemetry
 
 
@@ -33,18 +36,13 @@ class EngineMetrics:
             "Tokens generated after the caller had left, at most.",
             counter,
         )
-        self.generated_tokens = 0
-        """Tokens generated since the last `publish`."""
-        self.abandoned_tokens = 0
-        """Tokens generated since then for callers who had left."""
+        self._published = Figures()
 
-    def publish(self, running: int, waiting: int, kv_cache_usage_ratio: float) -> None:
+    def publish(self, figures: Figures) -> None:
         """Hand the figures to Triton."""
-        self._running.set(running)
-        self._waiting.set(waiting)
-        self._usage.set(kv_cache_usage_ratio)
-        if self.generated_tokens:
-            self._tokens.increment(self.generated_tokens)
-        if self.abandoned_tokens:
-            self._abandoned.increment(self.abandoned_tokens)
-        self.generated_tokens = self.abandoned_tokens = 0
+        self._running.set(figures.running)
+        self._waiting.set(figures.waiting)
+        self._usage.set(figures.kv_cache_usage_ratio)
+        before, self._published = self._published, replace(figures)
+        self._tokens.increment(figures.generated_tokens - before.generated_tokens)
+        self._abandoned.increment(figures.abandoned_tokens - before.abandoned_tokens)

@@ -16,15 +16,16 @@ from typing import Any
 import msgspec
 import triton_python_backend_utils as pb_utils
 
+from infra.engine.admission import Admission
+from infra.engine.engine import Generation
+from infra.engine.failure import Failure, Reason
+from infra.engine.guides import GuideChecker
+from infra.engine.process import EngineProcess
+from infra.engine.serving import Serving
+from infra.engine.spans import EngineSpans
 from infra.triton import tensors
-from infra.triton.admission import Admission
-from infra.triton.contract import Failure, Reason
-from infra.triton.engine import Generation
-from infra.triton.guides import GuideChecker
+from infra.triton.caller import TritonCaller, watch
 from infra.triton.metrics import EngineMetrics
-from infra.triton.process import EngineProcess
-from infra.triton.serving import Serving
-from infra.triton.spans import EngineSpans
 
 _log = logging.getLogger(__name__)
 
@@ -56,8 +57,8 @@ class TritonPythonModel:
                 int(self._settings["max_queue"]),
                 time.monotonic,
             ),
-            EngineMetrics(name),
             GuideChecker(_guide_command(self._settings)),
+            EngineMetrics(name),
             EngineSpans(self._provider.get_tracer("catenary"), name) if self._provider else None,
         )
         self._stopped = threading.Event()
@@ -86,7 +87,7 @@ class TritonPythonModel:
                 tensors.send(sender, refused, is_last=True)
             else:
                 self._loop.call_soon_threadsafe(
-                    self._serving.accept, generation, sender, self._trace(request)
+                    self._serving.accept, generation, TritonCaller(sender), self._trace(request)
                 )
 
     def finalize(self) -> None:
@@ -102,13 +103,12 @@ class TritonPythonModel:
     async def _run(self) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._serving.process.run())
-                tasks.create_task(self._serving.watch())
+                tasks.create_task(self._serving.run())
+                tasks.create_task(watch(self._serving))
         except* Exception:
             _log.exception("defect: the model serves no more")
             raise
         finally:
-            await self._serving.guides.close()
             self._stopped.set()
 
     def _read(self, request: pb_utils.InferenceRequest) -> Generation:
@@ -132,7 +132,7 @@ class TritonPythonModel:
 
 def _command(settings: Mapping[str, str]) -> list[str]:
     return [
-        *(settings["python"], "-m", "infra.triton.worker"),
+        *(settings["python"], "-m", "infra.engine.worker"),
         *("--server", str(os.getppid())),
         *("--model", settings["path"]),
         *("--max-sequences", settings["max_sequences"]),
@@ -142,7 +142,7 @@ def _command(settings: Mapping[str, str]) -> list[str]:
 
 
 def _guide_command(settings: Mapping[str, str]) -> list[str]:
-    return [settings["python"], "-m", "infra.triton.guide_worker", "--model", settings["path"]]
+    return [settings["python"], "-m", "infra.engine.guide_worker", "--model", settings["path"]]
 
 
 def _provider(endpoint: str) -> Any:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.engine.card import ModelCard
 from infra.triton import contract
-from infra.triton.card import ModelCard
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _MODEL_PY = f'''"""Serves the model that config.pbtxt names."""

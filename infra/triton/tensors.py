@@ -12,10 +12,10 @@ import msgspec
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
+from infra.engine.engine import Generation
+from infra.engine.failure import Failure, Reason
+from infra.engine.frames import Piece
 from infra.triton import contract
-from infra.triton.contract import Failure, Reason
-from infra.triton.engine import Generation
-from infra.triton.frames import Piece
 
 
 def read(request: pb_utils.InferenceRequest, context_window: int) -> Generation:

@@ -1,15 +1,15 @@
 """What the engine says, in the words of the mesh."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from google.protobuf.duration_pb2 import Duration
 
 from catenary.v1 import decision_pb2, message_pb2, models_pb2
 from catenary.v1 import generation_pb2 as pb
-from infra.triton.vocabulary import Vocabulary
+from infra.engine.frames import Timings
 from services import errors
-from services.inference.triton import Piece
+from services.inference.engine import Piece
 
 _FINISH_REASONS = {
     "stop": message_pb2.FINISH_REASON_STOP,
@@ -24,24 +24,22 @@ class Completion:
         self,
         request: pb.GenerateRequest,
         card: models_pb2.Model,
-        vocabulary: Vocabulary,
         input_tokens: int,
         arrived: float,
     ) -> None:
         self._card = card
-        self._vocabulary = vocabulary
         self._arrived = arrived
         self._first_token_s: float | None = None
         self._usage = message_pb2.Usage(input_tokens=input_tokens)
         self._choices: list[pb.ChoiceFinish] = []
-        self._timings: Sequence[int] | None = None
+        self._timings: Timings | None = None
         self._expected = max(1, request.sampling.n)
 
     def read(self, piece: Piece) -> Iterator[pb.GenerateResponse]:
         """Give the delta that a piece holds, if it holds one."""
-        if self._first_token_s is None and piece.token_ids:
+        if self._first_token_s is None and piece.output_tokens:
             self._first_token_s = time.monotonic() - self._arrived
-        self._usage.output_tokens += len(piece.token_ids)
+        self._usage.output_tokens += piece.output_tokens
         if piece.finish_reason:
             self._choices.append(
                 pb.ChoiceFinish(
@@ -51,13 +49,14 @@ class Completion:
                 )
             )
         self._timings = piece.timings or self._timings
-        if piece.text or piece.token_ids:
+        self._usage.cached_input_tokens += piece.cached_input_tokens
+        if piece.text or piece.output_tokens:
             yield pb.GenerateResponse(
                 delta=pb.Delta(
                     choice=piece.choice,
                     text=piece.text,
-                    logprobs=self._logprobs(piece),
-                    output_tokens=len(piece.token_ids),
+                    logprobs=piece.logprobs,
+                    output_tokens=piece.output_tokens,
                 )
             )
 
@@ -67,8 +66,8 @@ class Completion:
         Raises:
             MeshError: STREAM_BROKEN when a choice has not ended.
         """
-        if len(self._choices) < self._expected or self._timings is None:
-            raise errors.stream_broken("triton")
+        if len(self._choices) < self._expected:
+            raise errors.stream_broken(self._card.engine)
         yield pb.GenerateResponse(decision=decision_pb2.Decision(inference=self._decision()))
         yield pb.GenerateResponse(
             finished=pb.Finished(
@@ -79,28 +78,18 @@ class Completion:
         )
 
     def _decision(self) -> decision_pb2.InferenceDecision:
-        queue_ns, prefill_ns, decode_ns = self._timings or (0, 0, 0)
+        timings = self._timings or Timings(0, 0, 0)
         return decision_pb2.InferenceDecision(
             model=self._card.name,
             engine=self._card.engine,
-            queue_time=_duration(queue_ns),
+            queue_time=_duration(timings.queue_ns),
             time_to_first_token=_duration(int((self._first_token_s or 0) * 1e9)),
             input_tokens=self._usage.input_tokens,
             output_tokens=self._usage.output_tokens,
-            prefill_time=_duration(prefill_ns),
-            decode_time=_duration(decode_ns),
+            cached_input_tokens=self._usage.cached_input_tokens,
+            prefill_time=_duration(timings.prefill_ns),
+            decode_time=_duration(timings.decode_ns),
         )
-
-    def _logprobs(self, piece: Piece) -> list[pb.TokenLogprob]:
-        entries = []
-        for token, logprob in zip(piece.token_ids, piece.logprobs, strict=False):
-            data = self._vocabulary.tokens[token]
-            try:
-                text = data.decode()
-            except UnicodeDecodeError:
-                text = ""
-            entries.append(pb.TokenLogprob(token=text, token_bytes=data, logprob=logprob))
-        return entries
 
 
 def _duration(nanoseconds: int) -> Duration:

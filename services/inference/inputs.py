@@ -1,12 +1,10 @@
-"""The request in the words of the engine's contract."""
+"""The request in the words of the engines."""
 
 import json
-from collections.abc import Mapping
 
 from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import message_pb2
-from infra.triton import contract
-from infra.triton.contract import Value
+from infra.engine.engine import Generation
 from services import errors
 
 _PLAIN = (
@@ -17,7 +15,7 @@ _PLAIN = (
 _JSON_OBJECT = '{"type": "object"}'
 
 _FIELDS = {
-    contract.INPUT_IDS: "messages",
+    "input_ids": "messages",
     "priority": "controls.priority",
     "json_schema": "response_format.json_schema.schema",
     "regex": "response_format.regex",
@@ -29,28 +27,30 @@ def field_of(name: str) -> str:
     return _FIELDS.get(name, f"sampling.{name}" if name else "")
 
 
-def inputs(
+def generation(
     request: pb.GenerateRequest, input_ids: list[int], context_window: int
-) -> Mapping[str, Value]:
+) -> Generation:
     """Write what the request sets, and nothing else.
 
     Raises:
-        MeshError: CONTEXT_WINDOW_EXCEEDED, or UNSUPPORTED for what the engine cannot do.
+        MeshError: CONTEXT_WINDOW_EXCEEDED, or INVALID_REQUEST.
     """
-    _refuse_unsupported(request)
     sampling = request.sampling
-    values: dict[str, Value] = {
-        field.name: value for field, value in sampling.ListFields() if field.name in _PLAIN
-    }
-    values[contract.INPUT_IDS] = input_ids
-    values[contract.MAX_OUTPUT_TOKENS] = _max_output_tokens(request, len(input_ids), context_window)
-    if sampling.stop:
-        values["stop"] = list(sampling.stop)
-    if sampling.HasField("logprobs"):
-        values["logprobs"] = 1
+    if request.continuation.text and sampling.n > 1:
+        raise errors.unsupported("sampling.n", request.model, "only one choice can be continued")
+    plain = {field.name: value for field, value in sampling.ListFields() if field.name in _PLAIN}
     if request.controls.HasField("priority"):
-        values["priority"] = request.controls.priority
-    return {**values, **_guide(request.response_format)}
+        plain["priority"] = request.controls.priority
+    json_schema, regex = _guide(request.response_format)
+    return Generation(
+        input_ids=input_ids,
+        max_output_tokens=_max_output_tokens(request, len(input_ids), context_window),
+        stop=list(sampling.stop),
+        logprobs=1 if sampling.HasField("logprobs") else 0,
+        **plain,
+        json_schema=json_schema,
+        regex=regex,
+    )
 
 
 def _max_output_tokens(request: pb.GenerateRequest, input_tokens: int, context_window: int) -> int:
@@ -71,33 +71,18 @@ def _max_output_tokens(request: pb.GenerateRequest, input_tokens: int, context_w
     return left
 
 
-def _guide(response_format: message_pb2.ResponseFormat) -> Mapping[str, Value]:
+def _guide(response_format: message_pb2.ResponseFormat) -> tuple[str | None, str | None]:
+    """Return the JSON Schema and the regular expression that the completion must follow."""
     match response_format.WhichOneof("format"):
         case "json_object" if response_format.json_object:
-            return {"json_schema": _JSON_OBJECT}
+            return _JSON_OBJECT, None
         case "json_schema":
             schema = response_format.json_schema.schema
             try:
                 json.loads(schema)
             except ValueError:
                 raise errors.invalid_field(field_of("json_schema"), "must be JSON") from None
-            return {"json_schema": schema}
+            return schema, None
         case "regex":
-            return {"regex": response_format.regex}
-    return {}
-
-
-def _refuse_unsupported(request: pb.GenerateRequest) -> None:
-    sampling = request.sampling
-    if sampling.logit_bias:
-        field, description = "sampling.logit_bias", "the engine cannot bias single tokens"
-    elif sampling.logprobs:
-        field = "sampling.logprobs"
-        description = "the engine tells no rivals of a token; 0 gives the token's own"
-    elif request.tools and request.tool_choice.mode != message_pb2.ToolChoice.MODE_NONE:
-        field, description = "tools", "the model cannot call tools"
-    elif request.continuation.text and sampling.n > 1:
-        field, description = "sampling.n", "only one choice can be continued"
-    else:
-        return
-    raise errors.unsupported(field, request.model, description)
+            return None, response_format.regex
+    return None, None

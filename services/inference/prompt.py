@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 
 from catenary.v1 import message_pb2
 from services.inference.conversation import conversation
+from services.inference.engine import Prompt
 from services.inference.template import ChatTemplate
 
 _LONG_CHARS = 4096
@@ -19,6 +20,9 @@ _LONG_CHARS = 4096
 
 _SEAM = "\ufdd0"
 """A code point that is no character: it marks where a special token in a caller's text is cut."""
+
+_INVISIBLE = "\u2060"
+"""What stands in its place for engines that tokenise by themselves: a word joiner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +54,23 @@ class Prompter:
         pattern = re.compile("|".join(map(re.escape, [_SEAM, *added])))
         return cls(model, ChatTemplate.read(path), tokenizer, pattern)
 
-    async def tokens(self, messages: Sequence[message_pb2.Message], continued: str) -> list[int]:
-        """Return the prompt's token ids; `continued` is what there is of the answer already.
+    async def prompt(self, messages: Sequence[message_pb2.Message], continued: str) -> Prompt:
+        """Return the prompt; `continued` is what there is of the answer already.
 
         Raises:
             MeshError: the messages are refused, or hold what the model cannot read.
         """
         chars = sum(len(part.text) for message in messages for part in message.content)
         if chars + len(continued) < _LONG_CHARS:
-            return self._tokens(messages, continued)
-        return await asyncio.to_thread(self._tokens, messages, continued)
+            return self._prompt(messages, continued)
+        return await asyncio.to_thread(self._prompt, messages, continued)
 
-    def _tokens(self, messages: Sequence[message_pb2.Message], continued: str) -> list[int]:
+    def _prompt(self, messages: Sequence[message_pb2.Message], continued: str) -> Prompt:
         turns = conversation(messages, self.model, self._protect)
         text = self.template.render(turns) + self._protect(continued)
         encoded = self.tokenizer.encode_batch_fast(text.split(_SEAM), add_special_tokens=False)
-        return [token for piece in encoded for token in piece.ids]
+        token_ids = [token for piece in encoded for token in piece.ids]
+        return Prompt(text.replace(_SEAM, _INVISIBLE), token_ids)
 
     def _protect(self, text: str) -> str:
         """Cut special tokens in a caller's text: nobody speaks for the system or the model."""

@@ -1,6 +1,6 @@
 """Our Triton model, called: one gRPC stream a generation."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,21 +8,26 @@ import grpc
 import msgspec
 from tritonclient.grpc import service_pb2
 
+from infra.engine.engine import Generation
+from infra.engine.frames import Timings
+from infra.engine.vocabulary import Vocabulary
 from infra.triton import contract
-from infra.triton.contract import Failure, Reason, Value
 from services import errors
 from services.errors import MeshError
-from services.inference.inputs import field_of
+from services.inference import failures
+from services.inference.engine import EngineRequest, Piece
+from services.inference.features import Refusals
+from services.inference.logprobs import token_logprobs
 from services.link import Call
 from services.tracing import Tracing
 
 _NAME = "triton"
 _METHOD = "/inference.GRPCInferenceService/ModelStreamInfer"
-_BACKOFF_S = 1.0
 _UNKNOWN_MODEL = "unknown model"
+_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Generation)}
 
 
-class Piece(msgspec.Struct, frozen=True):
+class _Outputs(msgspec.Struct, frozen=True):
     """One response of the engine's; the names are those of `contract.OUTPUTS`."""
 
     text: str = ""
@@ -31,19 +36,23 @@ class Piece(msgspec.Struct, frozen=True):
     logprobs: list[float] = []
     finish_reason: str = ""
     matched_stop: str = ""
-    timings: list[int] = []
+    timings: list[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TritonClient:
-    """Generates through Triton, over a channel that its owner closes."""
+    """Generates with our model in Triton, over a channel that its owner closes."""
 
     channel: grpc.aio.Channel
     tracing: Tracing
+    model: str
+    """The model's name, in Triton and for callers."""
+    vocabulary: Vocabulary
+    name: str
+    """The engine in it."""
+    refusals: Refusals
 
-    async def generate(
-        self, model: str, inputs: Mapping[str, Value], call: Call
-    ) -> AsyncGenerator[Piece, None]:
+    async def generate(self, request: EngineRequest, call: Call) -> AsyncGenerator[Piece, None]:
         """Stream the pieces of one generation; closing the stream frees the engine's place.
 
         Raises:
@@ -58,7 +67,8 @@ class TritonClient:
         )
         metadata = list(call.trace.items())
         with self.tracing.under(call.trace):
-            rpc = infer(_request(model, inputs), timeout=call.time_remaining(), metadata=metadata)
+            wanted = _request(self.model, request.generation)
+            rpc = infer(wanted, timeout=call.time_remaining(), metadata=metadata)
         # Failures come as messages, and a stream that fails is read to its end: Triton 2.51 crashes
         # when they come as statuses (`triton_grpc_error`), or such a stream is cancelled.
         failure = ""
@@ -67,31 +77,44 @@ class TritonClient:
                 if response.error_message:
                     failure = response.error_message
                 else:
-                    yield _piece(response.infer_response)
+                    yield _piece(response.infer_response, self.vocabulary)
         except grpc.aio.AioRpcError as error:
-            raise _classify(model, error) from None
+            raise _classify(self.model, error) from None
         finally:
             rpc.cancel()
         if failure:
-            raise _failed(model, failure)
+            raise _failed(self.model, failure)
+
+    async def close(self) -> None:
+        """Hold nothing: the channel is its owner's."""
 
 
-def _request(model: str, inputs: Mapping[str, Value]) -> service_pb2.ModelInferRequest:
+def _request(model: str, generation: Generation) -> service_pb2.ModelInferRequest:
     request = service_pb2.ModelInferRequest(model_name=model)
-    for name, value in inputs.items():
-        tensor = contract.INPUTS[name]
-        elements, data = contract.encode(tensor, value)
-        request.inputs.add(name=name, datatype=tensor.datatype, shape=[elements])
-        request.raw_input_contents.append(data)
+    for name, tensor in contract.INPUTS.items():
+        value = getattr(generation, name)
+        if value not in ([], _DEFAULTS[name]):
+            elements, data = contract.encode(tensor, value)
+            request.inputs.add(name=name, datatype=tensor.datatype, shape=[elements])
+            request.raw_input_contents.append(data)
     return request
 
 
-def _piece(response: service_pb2.ModelInferResponse) -> Piece:
-    outputs: dict[str, Any] = {
+def _piece(response: service_pb2.ModelInferResponse, vocabulary: Vocabulary) -> Piece:
+    values: dict[str, Any] = {
         output.name: contract.decode(contract.OUTPUTS[output.name], data)
         for output, data in zip(response.outputs, response.raw_output_contents, strict=True)
     }
-    return Piece(**outputs)
+    outputs = _Outputs(**values)
+    return Piece(
+        text=outputs.text,
+        output_tokens=len(outputs.token_ids),
+        choice=outputs.choice,
+        logprobs=token_logprobs(outputs.token_ids, outputs.logprobs, vocabulary),
+        finish_reason=outputs.finish_reason,
+        matched_stop=outputs.matched_stop,
+        timings=Timings(*outputs.timings) if outputs.timings else None,
+    )
 
 
 def _classify(model: str, error: grpc.aio.AioRpcError) -> MeshError:
@@ -107,21 +130,8 @@ def _classify(model: str, error: grpc.aio.AioRpcError) -> MeshError:
 def _failed(model: str, text: str) -> MeshError:
     failure = contract.parse_failure(text)
     if failure is not None:
-        return _mesh_error(model, failure)
+        return failures.mesh_error(model, failure)
     # Triton tells so much only in words, and inside the stream.
     if _UNKNOWN_MODEL in text:
         return errors.model_not_found(model)
     return errors.upstream_failed(_NAME)
-
-
-def _mesh_error(model: str, failure: Failure) -> MeshError:
-    match failure.reason:
-        case Reason.INVALID:
-            return errors.invalid_field(field_of(failure.field), failure.message)
-        case Reason.QUEUE_FULL | Reason.OUT_OF_MEMORY:
-            return errors.queue_full(model, failure.retry_after_s or _BACKOFF_S)
-        case Reason.CANCELLED:
-            # Whoever reads this has not left, so it was the deadline, which Triton saw first.
-            return errors.deadline_exceeded()
-        case Reason.ENGINE_FAILED:
-            return errors.upstream_failed("engine")

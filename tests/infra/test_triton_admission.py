@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.triton.admission import Admission, QueueFullError
+from infra.engine.admission import Admission, QueueFullError
 from tests.fakes import Clock
 
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.engine.failure import Failure, Reason
 from infra.triton import contract, repository, server
-from infra.triton.contract import Failure, Reason, Value
+from infra.triton.contract import Value
 from services import config
 
 POCKET = Path(config.POCKET.path)

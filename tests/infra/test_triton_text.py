@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models
 
-from infra.triton.text import TextStream
-from infra.triton.vocabulary import Vocabulary
+from infra.engine.text import TextStream
+from infra.engine.vocabulary import Vocabulary
 from services import config
 
 FILE = Path(config.POCKET.path) / "tokenizer.json"

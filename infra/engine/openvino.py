@@ -16,9 +16,9 @@ import openvino
 import openvino_genai
 from openvino_genai import py_openvino_genai
 
-from infra.triton.card import ModelCard
-from infra.triton.engine import FinishReason, Generation, Progress
-from infra.triton.guide_worker import structured_output
+from infra.engine.card import ModelCard
+from infra.engine.engine import FinishReason, Generation, Progress
+from infra.engine.guide_worker import structured_output
 
 PROPERTIES = {"KV_CACHE_PRECISION": "u8", "ENABLE_CPU_PINNING": False}
 """Threads are not pinned: Triton and the links share the cores, and a thread that is bound to a

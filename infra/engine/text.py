@@ -3,7 +3,7 @@
 import codecs
 from collections.abc import Iterable, Sequence
 
-from infra.triton.vocabulary import Vocabulary
+from infra.engine.vocabulary import Vocabulary
 
 
 class TextStream:

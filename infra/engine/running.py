@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from infra.triton import frames
-from infra.triton.contract import Failure, Reason
-from infra.triton.engine import FinishReason, Generation, Progress
-from infra.triton.text import TextStream
-from infra.triton.vocabulary import Vocabulary
+from infra.engine import frames
+from infra.engine.engine import FinishReason, Generation, Progress
+from infra.engine.failure import Failure, Reason
+from infra.engine.text import TextStream
+from infra.engine.vocabulary import Vocabulary
 
 _OUT_OF_MEMORY = Failure(Reason.OUT_OF_MEMORY, "the KV cache is too small for the request")
 

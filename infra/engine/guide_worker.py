@@ -19,8 +19,8 @@ from openvino import opset13 as op
 from openvino.op import assign, read_value
 from openvino.op.util import Variable, VariableInfo
 
-from infra.triton.card import ModelCard
-from infra.triton.guides import Guide, Verdict
+from infra.engine.card import ModelCard
+from infra.engine.guides import Guide, Verdict
 
 _WIDTH = 8
 _PROMPT = [[0]]

@@ -5,11 +5,12 @@ the processes of one machine share.
 """
 
 import struct
+from typing import NamedTuple
 
 import msgspec
 
-from infra.triton.contract import Failure
-from infra.triton.engine import FinishReason, Generation
+from infra.engine.engine import FinishReason, Generation
+from infra.engine.failure import Failure
 
 LENGTH = struct.Struct("<I")
 
@@ -53,6 +54,17 @@ class End(msgspec.Struct, array_like=True, frozen=True):
     """When its first token came; 0 if none did."""
     last_token_ns: int
     failure: Failure | None
+
+
+class Timings(NamedTuple):
+    """Where the time of a generation went, in nanoseconds."""
+
+    queue_ns: int
+    """From arrival to the engine's first step on it."""
+    prefill_ns: int
+    """From there to the first token."""
+    decode_ns: int
+    """From there to the last."""
 
 
 class Update(msgspec.Struct, array_like=True, frozen=True):

@@ -15,11 +15,11 @@ import socket
 import time
 from pathlib import Path
 
-from infra.triton import frames
-from infra.triton.contract import Failure, Reason
-from infra.triton.engine import Engine, Generation
-from infra.triton.running import Running
-from infra.triton.vocabulary import Vocabulary
+from infra.engine import frames
+from infra.engine.engine import Engine, Generation
+from infra.engine.failure import Failure, Reason
+from infra.engine.running import Running
+from infra.engine.vocabulary import Vocabulary
 
 _RECEIVE_BYTES = 1 << 20
 _MESSAGES_PER_CORE_S = 500.0
@@ -171,7 +171,7 @@ def main() -> None:
     server = os.pidfd_open(given.server)
     # Ctrl-C reaches the whole group of processes; this one ends when its parent lets go of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    from infra.triton.openvino import OpenVinoEngine  # noqa: PLC0415 - each engine is an extra
+    from infra.engine.openvino import OpenVinoEngine  # noqa: PLC0415 - each engine is an extra
 
     engine = OpenVinoEngine(given.model, given.max_sequences, given.kv_cache_mib)
     vocabulary = Vocabulary.read(given.model / "tokenizer.json")

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra.triton import frames
-from infra.triton.contract import Failure, Reason
-from infra.triton.engine import Generation
+from infra.engine import frames
+from infra.engine.engine import Generation
+from infra.engine.failure import Failure, Reason
 
 _log = logging.getLogger(__name__)
 

@@ -1,0 +1,31 @@
+"""Why a generation failed, for whoever asked for it to act on."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a generation failed, for the caller to act on."""
+
+    INVALID = "INVALID"
+    """The request breaks the contract."""
+    QUEUE_FULL = "QUEUE_FULL"
+    """As many requests wait as may."""
+    ENGINE_FAILED = "ENGINE_FAILED"
+    """The engine died under the request, or is not back yet."""
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
+    """The KV cache cannot hold the sequence."""
+    CANCELLED = "CANCELLED"
+    """The caller has left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed generation."""
+
+    reason: Reason
+    message: str
+    retry_after_s: float | None = None
+    """How long to wait before trying again; None where that is not known."""
+    field: str = ""
+    """The input that is to blame, if one is."""

@@ -1,0 +1,85 @@
+"""Triton's side of a request: answers go to its response sender, and it tells who has left."""
+
+# Triton adds the rest of `triton_python_backend_utils` after it has imported this module.
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import triton_python_backend_utils as pb_utils
+
+from infra.engine.failure import Failure
+from infra.engine.frames import Piece, Timings
+from infra.engine.serving import Serving
+from infra.triton import tensors
+
+# Each question whether a caller has left is a round trip to Triton: at most 500 a second.
+_POLL_S_PER_CALL = 0.002
+_POLL_S = (0.01, 0.07)
+
+
+@dataclass(slots=True)
+class TritonCaller:
+    """One caller, behind Triton."""
+
+    sender: pb_utils.InferenceResponseSender
+    _is_over: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def accept(self) -> None:
+        """Say that the engine has taken the request."""
+        tensors.send(self.sender, tensors.accepted(), is_last=False)
+
+    def take(self, piece: Piece, timings: Timings | None) -> None:
+        """Send a piece."""
+        response = tensors.response(piece, timings)
+        if timings is None:
+            tensors.send(self.sender, response, is_last=False)
+        else:
+            self._send_last(response)
+
+    def fail(self, failure: Failure) -> None:
+        """Send a failure."""
+        self._send_last(tensors.error(failure))
+
+    def has_left(self) -> bool:
+        """Ask Triton whether the caller has left; from any thread."""
+        # Triton crashes when it is asked after, or while, it is given the last response.
+        with self._lock:
+            return not self._is_over and self.sender.is_cancelled()
+
+    def _send_last(self, response: pb_utils.InferenceResponse) -> None:
+        with self._lock:
+            self._is_over = True
+            tensors.send(self.sender, response, is_last=True)
+
+
+async def watch(serving: Serving) -> None:
+    """Give up the requests of callers who have left, until cancelled."""
+    while True:
+        await asyncio.sleep(_pause_s(len(serving.calls)))
+        present = [
+            (call, call.caller)
+            for call in serving.calls.values()
+            if not call.has_left and isinstance(call.caller, TritonCaller)
+        ]
+        tokens = [call.sent_tokens for call, _ in present]
+        # Each question is a round trip to Triton, which must not hold up the loop.
+        left = await asyncio.to_thread(_left, [caller for _, caller in present])
+        for (call, _), has_left, sent_tokens in zip(present, left, tokens, strict=True):
+            if has_left:
+                serving.cancel(call.id)
+            else:
+                call.known_tokens = sent_tokens
+
+
+def _left(callers: Iterable[TritonCaller]) -> list[bool]:
+    return [caller.has_left() for caller in callers]
+
+
+def _pause_s(calls: int) -> float:
+    """Return how long to wait before asking again; an idle model is left alone."""
+    shortest, longest = _POLL_S
+    return min(max(_POLL_S_PER_CALL * calls, shortest), longest) if calls else longest
