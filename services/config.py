@@ -13,6 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from catenary.config.v1 import mesh_pb2 as pb
+from catenary.config.v1 import models_pb2
 
 DEFAULTS = pb.MeshConfig(
     gateway=pb.GatewayConfig(default_deadline=Duration(seconds=600), max_calls=1024),
@@ -23,7 +24,7 @@ DEFAULTS = pb.MeshConfig(
 )
 """What a configuration file that says nothing means."""
 
-MODEL_DEFAULTS = pb.ModelConfig(
+MODEL_DEFAULTS = models_pb2.ModelConfig(
     max_sequences=64,
     max_queue=256,
     kv_cache_mib=512,
@@ -31,7 +32,7 @@ MODEL_DEFAULTS = pb.ModelConfig(
 )
 """What a model that names only its files means."""
 
-POCKET = pb.ModelConfig(
+POCKET = models_pb2.ModelConfig(
     name="pocket", path=str(Path(__file__).resolve().parent.parent / "models" / "pocket")
 )
 """The model of the project, served where the file names none."""
@@ -218,7 +219,7 @@ def _check_aliases(config: pb.MeshConfig, reader: _Reader) -> None:
             problem = f"{alias!r} stands for {name!r}, but the models are {', '.join(names)}"
             raise ConfigError(reader.file, reader.line(field), field, problem)
     for index, given in enumerate(config.inference.models):
-        model = pb.ModelConfig()
+        model = models_pb2.ModelConfig()
         model.CopyFrom(MODEL_DEFAULTS)
         _override(model, given)
         folder = reader.file.resolve().parent / given.path

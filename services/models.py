@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from catenary.config.v1 import mesh_pb2 as config_pb
+from catenary.config.v1 import models_pb2 as config_pb
 from catenary.v1 import models_pb2 as pb
 
 ENGINE = "openvino"

@@ -365,6 +365,7 @@ class StringRules(_message.Message):
     MAX_LEN_FIELD_NUMBER: _builtins.int
     MAX_BYTES_FIELD_NUMBER: _builtins.int
     PATTERN_FIELD_NUMBER: _builtins.int
+    IN_FIELD_NUMBER: _builtins.int
     min_len: _builtins.int
     """The least number of characters."""
     max_len: _builtins.int
@@ -383,7 +384,7 @@ class StringRules(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["max_bytes", b"max_bytes", "max_len", b"max_len", "min_len", b"min_len", "pattern", b"pattern"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_bytes", b"max_bytes", "max_len", b"max_len", "min_len", b"min_len", "pattern", b"pattern"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["in", b"in", "max_bytes", b"max_bytes", "max_len", b"max_len", "min_len", b"min_len", "pattern", b"pattern"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import grpc
 
-from catenary.config.v1 import mesh_pb2 as config_pb
+from catenary.config.v1 import models_pb2 as config_pb
 from catenary.v1 import models_pb2
 from infra.engine.vocabulary import Vocabulary
 from services.inference.backend import Backend

@@ -15,6 +15,7 @@ from pathlib import Path
 import grpc
 
 from catenary.config.v1 import mesh_pb2 as config_pb
+from catenary.config.v1 import models_pb2
 from infra.triton import repository, server
 from services import config, models
 from services.inference import Inference
@@ -90,7 +91,7 @@ def stop(triton: Triton) -> int:
 async def connected(triton: Triton, *names: str) -> AsyncIterator[Inference]:
     """Give the link in front of a Triton that serves the pocket model under some names."""
     configured = config_pb.InferenceConfig(
-        models=[config_pb.ModelConfig(name=name, path=str(POCKET)) for name in names]
+        models=[models_pb2.ModelConfig(name=name, path=str(POCKET)) for name in names]
     )
     address = f"127.0.0.1:{triton.ports.grpc}"
     async with grpc.aio.insecure_channel(address, options=OPTIONS) as channel:

@@ -5,6 +5,7 @@ The configuration: one file in YAML, read into MeshConfig. Every field has a def
 whole mesh.
 """
 
+from catenary.config.v1 import models_pb2 as _models_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
@@ -232,13 +233,13 @@ class InferenceConfig(_message.Message):
     triton_address: _builtins.str
     """Triton's gRPC address, where it is not the one that `catenary up` starts."""
     @_builtins.property
-    def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelConfig]:
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[_models_pb2.ModelConfig]:
         """The models to serve. Default the `pocket` model of the project."""
 
     def __init__(
         self,
         *,
-        models: _abc.Iterable[Global___ModelConfig] | None = ...,
+        models: _abc.Iterable[_models_pb2.ModelConfig] | None = ...,
         triton_address: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -248,61 +249,6 @@ class InferenceConfig(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InferenceConfig: _TypeAlias = InferenceConfig  # noqa: Y015
-
-@_typing.final
-class ModelConfig(_message.Message):
-    """A model, and the engine that runs it."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    PATH_FIELD_NUMBER: _builtins.int
-    MAX_SEQUENCES_FIELD_NUMBER: _builtins.int
-    MAX_QUEUE_FIELD_NUMBER: _builtins.int
-    KV_CACHE_MIB_FIELD_NUMBER: _builtins.int
-    STREAM_INTERVAL_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """The name to ask for it by."""
-    path: _builtins.str
-    """The folder with the model's files, relative to the configuration file."""
-    max_sequences: _builtins.int
-    """The most sequences generated at once. Default 64."""
-    max_queue: _builtins.int
-    """The most requests that wait for a place; more are refused with QUEUE_FULL. Default 256."""
-    kv_cache_mib: _builtins.int
-    """The memory of the paged KV cache, in MiB. Default 512."""
-    @_builtins.property
-    def stream_interval(self) -> _duration_pb2.Duration:
-        """How long tokens may pile up before they leave together; the first never waits. Default 20 ms."""
-
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        path: _builtins.str = ...,
-        max_sequences: _builtins.int | None = ...,
-        max_queue: _builtins.int | None = ...,
-        kv_cache_mib: _builtins.int | None = ...,
-        stream_interval: _duration_pb2.Duration | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_kv_cache_mib", b"_kv_cache_mib", "_max_queue", b"_max_queue", "_max_sequences", b"_max_sequences", "kv_cache_mib", b"kv_cache_mib", "max_queue", b"max_queue", "max_sequences", b"max_sequences", "stream_interval", b"stream_interval"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kv_cache_mib", b"_kv_cache_mib", "_max_queue", b"_max_queue", "_max_sequences", b"_max_sequences", "kv_cache_mib", b"kv_cache_mib", "max_queue", b"max_queue", "max_sequences", b"max_sequences", "name", b"name", "path", b"path", "stream_interval", b"stream_interval"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__kv_cache_mib: _TypeAlias = _typing.Literal["kv_cache_mib"]  # noqa: Y015
-    _WhichOneofArgType__kv_cache_mib: _TypeAlias = _typing.Literal["_kv_cache_mib", b"_kv_cache_mib"]  # noqa: Y015
-    _WhichOneofReturnType__max_queue: _TypeAlias = _typing.Literal["max_queue"]  # noqa: Y015
-    _WhichOneofArgType__max_queue: _TypeAlias = _typing.Literal["_max_queue", b"_max_queue"]  # noqa: Y015
-    _WhichOneofReturnType__max_sequences: _TypeAlias = _typing.Literal["max_sequences"]  # noqa: Y015
-    _WhichOneofArgType__max_sequences: _TypeAlias = _typing.Literal["_max_sequences", b"_max_sequences"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__kv_cache_mib) -> _WhichOneofReturnType__kv_cache_mib | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_queue) -> _WhichOneofReturnType__max_queue | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_sequences) -> _WhichOneofReturnType__max_sequences | None: ...
-
-Global___ModelConfig: _TypeAlias = ModelConfig  # noqa: Y015
 
 @_typing.final
 class EdgeConfig(_message.Message):
