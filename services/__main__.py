@@ -7,6 +7,7 @@ from services.chain import compose
 from services.gateway.link import Gateway
 from services.gateway.surfaces import surfaces
 from services.inference import Inference
+from services.inference.backends import resources
 from services.link import Link
 from services.process import Process, main
 from services.router import Router
@@ -21,12 +22,7 @@ def build(process: Process) -> Sequence[Service]:
     def hop(name: str, wrap: Callable[[Link], Link]) -> Callable[[Link], Link]:
         return lambda upstream: process.hop(name, wrap(upstream))
 
-    inference = Inference.configured(
-        config.inference,
-        process.models,
-        process.channel(process.triton_address, "triton"),
-        process.tracing,
-    )
+    inference = Inference.configured(config.inference, process.models, resources(process))
     chain = compose(
         hop("gateway", lambda upstream: Gateway(upstream, config.gateway)),
         hop("safety", lambda upstream: Safety.configured(upstream, config.safety, registry)),

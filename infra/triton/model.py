@@ -16,7 +16,9 @@ from typing import Any
 import msgspec
 import triton_python_backend_utils as pb_utils
 
+from infra.engine import command
 from infra.engine.admission import Admission
+from infra.engine.command import EngineSettings
 from infra.engine.engine import Generation
 from infra.engine.failure import Failure, Reason
 from infra.engine.guides import GuideChecker
@@ -50,14 +52,15 @@ class TritonPythonModel:
         self._vocabulary = int(self._settings["vocabulary"])
         self._provider = _provider(self._settings["otlp_endpoint"])
         name = args["model_name"]
+        engine = _engine_settings(self._settings)
         self._serving = Serving(
-            EngineProcess(_command(self._settings)),
+            EngineProcess(command.worker(engine, os.getppid())),
             Admission(
                 int(self._settings["max_sequences"]),
                 int(self._settings["max_queue"]),
                 time.monotonic,
             ),
-            GuideChecker(_guide_command(self._settings)),
+            GuideChecker(command.guide_worker(engine)),
             EngineMetrics(name),
             EngineSpans(self._provider.get_tracer("catenary"), name) if self._provider else None,
         )
@@ -130,19 +133,14 @@ class TritonPythonModel:
         return {key: parameters[key] for key in _TRACE_HEADERS if key in parameters}
 
 
-def _command(settings: Mapping[str, str]) -> list[str]:
-    return [
-        *(settings["python"], "-m", "infra.engine.worker"),
-        *("--server", str(os.getppid())),
-        *("--model", settings["path"]),
-        *("--max-sequences", settings["max_sequences"]),
-        *("--kv-cache-mib", settings["kv_cache_mib"]),
-        *("--stream-interval-ms", settings["stream_interval_ms"]),
-    ]
-
-
-def _guide_command(settings: Mapping[str, str]) -> list[str]:
-    return [settings["python"], "-m", "infra.engine.guide_worker", "--model", settings["path"]]
+def _engine_settings(settings: Mapping[str, str]) -> EngineSettings:
+    return EngineSettings(
+        python=settings["python"],
+        model=settings["path"],
+        max_sequences=int(settings["max_sequences"]),
+        kv_cache_mib=int(settings["kv_cache_mib"]),
+        stream_interval_ms=float(settings["stream_interval_ms"]),
+    )
 
 
 def _provider(endpoint: str) -> Any:

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from services.inference import Inference
+from services.inference.backends import resources
 from services.process import Process, main
 from services.server import Service, generation
 
 
 def build(process: Process) -> Sequence[Service]:
     """Build the link in front of Triton."""
-    channel = process.channel(process.triton_address, "triton")
-    link = Inference.configured(process.config.inference, process.models, channel, process.tracing)
+    link = Inference.configured(process.config.inference, process.models, resources(process))
     return [generation(process.hop("inference", link), process.tracing)]
 
 

@@ -5,16 +5,14 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Self
 
-import grpc
-
 from catenary.config.v1 import mesh_pb2 as config_pb
 from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import models_pb2
 from services import errors
 from services.inference import backends
 from services.inference.backend import Backend
+from services.inference.backends import Resources
 from services.link import Call, Events
-from services.tracing import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +26,9 @@ class Inference:
         cls,
         config: config_pb.InferenceConfig,
         cards: Mapping[str, models_pb2.Model],
-        channel: grpc.aio.Channel,
-        tracing: Tracing,
+        resources: Resources,
     ) -> Self:
-        """Build each model's backend; `channel` leads to Triton.
+        """Build each model's backend.
 
         Raises:
             OSError: a model lacks a file.
@@ -39,7 +36,7 @@ class Inference:
         """
         return cls(
             {
-                model.name: backends.build(model, cards[model.name], channel, tracing)
+                model.name: backends.build(model, cards[model.name], resources)
                 for model in config.models
             }
         )

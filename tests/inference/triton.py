@@ -19,6 +19,8 @@ from catenary.config.v1 import models_pb2
 from infra.triton import repository, server
 from services import config, models
 from services.inference import Inference
+from services.inference.backends import Resources
+from services.inference.engine_metrics import EngineCollector
 from services.tracing import Tracing
 from services.transport import OPTIONS
 
@@ -96,7 +98,8 @@ async def connected(triton: Triton, *names: str) -> AsyncIterator[Inference]:
     address = f"127.0.0.1:{triton.ports.grpc}"
     async with grpc.aio.insecure_channel(address, options=OPTIONS) as channel:
         cards = models.describe(configured.models)
-        yield Inference.configured(configured, cards, channel, Tracing())
+        resources = Resources(channel, Tracing(), EngineCollector())
+        yield Inference.configured(configured, cards, resources)
 
 
 def _wait_until_ready(triton: Triton) -> None:
