@@ -9,6 +9,7 @@ Traps of openvino-genai 2026.4 that the code heeds:
 """
 
 import itertools
+import random
 from pathlib import Path
 
 import numpy as np
@@ -128,8 +129,9 @@ class OpenVinoEngine:
             config.do_sample = generation.temperature > 0
             if config.do_sample:
                 config.temperature = generation.temperature
-        if generation.seed is not None:
-            config.rng_seed = (generation.seed + choice) % 2**64
+        # Without a seed of its own, the sampler would draw the same for everybody.
+        seed = random.getrandbits(63) if generation.seed is None else generation.seed
+        config.rng_seed = (seed + choice) % 2**64
         if generation.json_schema is not None or generation.regex is not None:
             config.structured_output_config = structured_output(
                 generation.json_schema, generation.regex
