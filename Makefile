@@ -9,8 +9,9 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-versio
 	--generate-hashes --no-emit-index-url --no-header --prerelease if-necessary-or-explicit
 
 PROTOS = $(shell find protos -name '*.proto' | sort)
-VALIDATE := third_party/protos/buf/validate/validate.proto
-STUBS := buf/validate catenary/config/v1 catenary/v1
+VENDORED := third_party/protos/buf/validate/validate.proto \
+	third_party/protos/xds/data/orca/v3/orca_load_report.proto
+STUBS := buf/validate catenary/config/v1 catenary/v1 xds/data/orca/v3
 
 .DEFAULT_GOAL := help
 .PHONY: help up test bench check format lint types protos fresh fix gen lock
@@ -22,7 +23,7 @@ help: ## List the commands
 up: $(BIN)/.run ## Start the mesh; `make up ARGS="--placement split"` passes options on
 	@exec $(BIN)/catenary up $(ARGS)
 
-test: check ## Run every check and every test; ARGS go to pytest
+test: check $(BIN)/.stock ## Run every check and every test; ARGS go to pytest
 	$(BIN)/pytest $(ARGS)
 
 bench: $(BIN)/.dev ## Measure what the chain costs, in one run
@@ -70,7 +71,7 @@ fix: $(BIN)/.dev ## Format everything, and mend what ruff can mend
 gen: OUT = .
 gen: $(BIN)/.dev ## Generate the Python stubs from protos/
 	@PATH=$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc -Iprotos -Ithird_party/protos \
-		--python_out=$(OUT) --mypy_out=quiet:$(OUT) $(PROTOS) $(VALIDATE)
+		--python_out=$(OUT) --mypy_out=quiet:$(OUT) $(PROTOS) $(VENDORED)
 	@PATH=$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc -Iprotos -Ithird_party/protos \
 		--grpc_python_out=$(OUT) --mypy_grpc_out=quiet:$(OUT) $(shell grep -l '^service' $(PROTOS))
 
@@ -78,6 +79,9 @@ lock: $(BIN)/.dev ## Choose the newest versions that fit, and lock them with the
 	$(LOCK) --upgrade --output-file requirements.lock
 	$(LOCK) --upgrade --group dev --constraints requirements.lock \
 		--output-file requirements-dev.lock
+	echo "numpy~=1.26 ; python_version < '3.13'" | $(BIN)/uv pip compile - --no-config --quiet \
+		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--upgrade --output-file requirements-stock.lock
 
 # What is installed, as files: pip runs again only when what they depend on has changed.
 $(BIN)/pip:
@@ -94,4 +98,12 @@ $(BIN)/.run: requirements.lock pyproject.toml | $(BIN)/pip
 $(BIN)/.dev: requirements-dev.lock $(BIN)/.run
 	@echo "installing what the checks and tests need"
 	$(PIP) install --no-deps --require-hashes --requirement requirements-dev.lock
+	@touch $@
+
+# NVIDIA's own models, as the tests play them, take texts as BYTES tensors. The Python backend of
+# nvidia-pytriton was built against numpy 1, and cannot read them under numpy 2.
+$(BIN)/.stock: requirements-stock.lock | $(BIN)/pip
+	$(BIN)/python -m venv --without-pip .venv/numpy1
+	$(PIP) --python .venv/numpy1/bin/python install --no-deps --require-hashes \
+		--only-binary :all: --requirement requirements-stock.lock
 	@touch $@

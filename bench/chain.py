@@ -21,9 +21,11 @@ import numpy as np
 import uvloop
 
 from bench import meshes
+from catenary.config.v1.models_pb2 import ModelConfig
 from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import message_pb2
 from infra.engine.engine import Generation
+from infra.engine.vocabulary import Vocabulary
 from services import remote
 from services.inference.backends import in_triton
 from services.inference.engine import EngineRequest
@@ -42,7 +44,8 @@ Ask = Callable[[int], AsyncIterator[object]]
 
 def direct(channel: grpc.aio.Channel) -> Ask:
     """Call Triton as the inference link does."""
-    client = in_triton("pocket", _MODEL, channel, Tracing())
+    model = ModelConfig(name="pocket", path=str(_MODEL))
+    client = in_triton(model, Vocabulary.read(_MODEL / "tokenizer.json"), channel, Tracing())
 
     async def ask(tokens: int) -> AsyncIterator[object]:
         asked = Generation(input_ids=[1, 2, 3, 4, 5], max_output_tokens=tokens)

@@ -25,10 +25,12 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from bench import meshes
 from bench.bare import Bare
+from catenary.config.v1.models_pb2 import ModelConfig
 from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import message_pb2
 from infra.engine.card import ModelCard
 from infra.engine.engine import Generation
+from infra.engine.vocabulary import Vocabulary
 from infra.triton import repository, server
 from services.inference.backends import in_triton
 from services.inference.engine import EngineRequest, Piece
@@ -217,7 +219,9 @@ async def main() -> None:
                     f"127.0.0.1:{ports.grpc}", options=OPTIONS
                 ) as channel:
                     await ready(channel, process)
-                    client = in_triton("pocket", _MODEL, channel, Tracing())
+                    model = ModelConfig(name="pocket", path=str(_MODEL))
+                    vocabulary = Vocabulary.read(_MODEL / "tokenizer.json")
+                    client = in_triton(model, vocabulary, channel, Tracing())
                     address = f"127.0.0.1:{ports.grpc}"
                     async with through_meshes(Path(directory), address) as meshed:
                         paths = {"triton": through_triton(client), **meshed}

@@ -1,4 +1,4 @@
-"""Meshes to measure, started as a person starts them, in front of a Triton that runs already."""
+"""Meshes to measure, started as a person starts them."""
 
 import subprocess
 import sys
@@ -13,14 +13,18 @@ _CATENARY = Path(sys.executable).with_name("catenary")
 
 
 @contextmanager
-def mesh(folder: Path, placement: str, base: int, triton_address: str) -> Iterator[ports.Ports]:
+def mesh(
+    folder: Path, placement: str, base: int, triton_address: str | None
+) -> Iterator[ports.Ports]:
     """Run a mesh for as long as the block runs; give its ports.
+
+    It stands before the Triton at the address, or before one of its own.
 
     Raises:
         RuntimeError: the mesh did not become ready.
     """
     config = folder / f"{placement}.yaml"
-    config.write_text(f"inference:\n  triton_address: {triton_address}\n")
+    config.write_text(f"inference:\n  triton_address: {triton_address}\n" if triton_address else "")
     command = [
         *(str(_CATENARY), "up", "--config", str(config), "--placement", placement),
         *("--port-base", str(base), "--state-dir", str(folder)),

@@ -10,12 +10,18 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from catenary.v1 import models_pb2, models_pb2_grpc
+
 DEADLINE_S = 2.0
 """How long a part may take to answer."""
 
 
 class NotReadyError(Exception):
     """A part that cannot serve; its text says why, in a few words."""
+
+
+class FailedError(Exception):
+    """A part that can serve, but not all that it should; its text says why, in a few words."""
 
 
 async def link(address: str) -> None:
@@ -33,6 +39,28 @@ async def link(address: str) -> None:
             raise _no_answer(error) from None
     if reply.status != health_pb2.HealthCheckResponse.SERVING:
         raise NotReadyError("does not serve")
+
+
+async def models(address: str) -> None:
+    """Ask a process with the inference link, and whether each of its models serves.
+
+    Raises:
+        NotReadyError: it does not answer, or a model is being loaded.
+        FailedError: a model cannot be loaded.
+    """
+    await link(address)
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = models_pb2_grpc.ModelsStub(channel)
+        try:
+            reply = await stub.ListModels(models_pb2.ListModelsRequest(), timeout=DEADLINE_S)
+        except grpc.aio.AioRpcError as error:
+            raise _no_answer(error) from None
+    for model in reply.models:
+        if model.state == models_pb2.Model.STATE_FAILED:
+            raise FailedError(f"cannot serve model {model.name!r}: {model.problem}")
+    for model in reply.models:
+        if model.state != models_pb2.Model.STATE_READY:
+            raise NotReadyError(f"has not loaded model {model.name!r} yet")
 
 
 async def triton(address: str, models: Sequence[str]) -> str:

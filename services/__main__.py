@@ -5,9 +5,12 @@ from collections.abc import Callable, Sequence
 from services.cache import Cache
 from services.chain import compose
 from services.gateway.link import Gateway
+from services.gateway.places import Places
 from services.gateway.surfaces import surfaces
+from services.gateway.unary import GatewayUnary
 from services.inference import Inference
-from services.inference.backends import resources
+from services.inference.fleet import launched
+from services.inference.load import LoadReports
 from services.link import Link
 from services.process import Process, main
 from services.router import Router
@@ -22,20 +25,25 @@ def build(process: Process) -> Sequence[Service]:
     def hop(name: str, wrap: Callable[[Link], Link]) -> Callable[[Link], Link]:
         return lambda upstream: process.hop(name, wrap(upstream))
 
-    inference = Inference.configured(config.inference, process.models, resources(process))
+    fleet = launched(process, LoadReports())
+    inference = Inference(fleet.models, fleet)
+    places = Places(config.gateway.max_calls)
     chain = compose(
-        hop("gateway", lambda upstream: Gateway(upstream, config.gateway)),
+        hop("gateway", lambda upstream: Gateway(upstream, config.gateway, places)),
         hop("safety", lambda upstream: Safety.configured(upstream, config.safety, registry)),
         hop("cache", lambda upstream: Cache.configured(upstream, config.cache, registry)),
         hop(
             "router",
             lambda upstream: Router.configured(
-                upstream, config.router, process.models.keys(), registry
+                upstream, config.router, process.served.names, registry
             ),
         ),
         terminal=process.hop("inference", inference),
     )
-    return surfaces(chain, process.models, process.tracing)
+    unary = GatewayUnary(
+        process.unary_hop("inference", inference), config.gateway, places, config.router.aliases
+    )
+    return surfaces(chain, process.unary_hop("gateway", unary), fleet, process.tracing)
 
 
 if __name__ == "__main__":

@@ -138,12 +138,35 @@ def prompt_too_long(chars: int, max_chars: int) -> MeshError:
     )
 
 
+def text_too_long(index: int, tokens: int, max_tokens: int) -> MeshError:
+    """Build the error for a text to embed that has more tokens than the model reads."""
+    field_path = f"texts[{index}]"
+    description = f"has {tokens} tokens, but the model reads at most {max_tokens}"
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,
+        f"{field_path}: {description}",
+        {"field": field_path, "input_tokens": str(tokens), "context_window": str(max_tokens)},
+        violations=(Violation(field_path, description),),
+    )
+
+
 def model_not_found(model: str) -> MeshError:
     """Build the error for a model that nobody serves."""
     return MeshError(
         error_reason_pb2.ERROR_REASON_MODEL_NOT_FOUND,
         f"no model named {model!r} is served; GET /v1/models lists those that are",
         {"model": model},
+    )
+
+
+def model_unavailable(model: str, *, has_failed: bool) -> MeshError:
+    """Build the error for a model that is to be served, but does not serve yet, or cannot."""
+    why = "cannot be loaded" if has_failed else "is being loaded"
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_UPSTREAM_UNREACHABLE,
+        f"model {model!r} {why}",
+        {"upstream": "model", "model": model},
+        _BACKOFF_S,
     )
 
 
@@ -199,6 +222,15 @@ def upstream_failed(upstream: str) -> MeshError:
 def deadline_exceeded() -> MeshError:
     """Build the error for a call whose deadline passed."""
     return MeshError(error_reason_pb2.ERROR_REASON_DEADLINE_EXCEEDED, "the call's deadline passed")
+
+
+def deadline_too_short(model: str) -> MeshError:
+    """Build the error for a call that would wait for the engine until its deadline has passed."""
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_DEADLINE_EXCEEDED,
+        f"model {model!r} has so much to do that the call's deadline would pass",
+        {"model": model},
+    )
 
 
 def cache_miss() -> MeshError:

@@ -5,23 +5,28 @@ import asyncio
 import gc
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple, NoReturn
 
 import grpc
 import uvloop
 from prometheus_client import CollectorRegistry, start_http_server
 
 from catenary.config.v1.mesh_pb2 import MeshConfig
-from catenary.v1.models_pb2 import Model
-from services import config, models, remote, server, tracing
+from catenary.config.v1.models_pb2 import ModelsConfig
+from services import config, reload, remote, server, tracing
+from services.catalogue import Catalogue, RemoteCatalogue
 from services.chain import ORDER
 from services.hop import Hop
 from services.link import Link
 from services.logs import configure_logging
+from services.served import Served
 from services.telemetry import HopMetrics
+from services.unary import RemoteUnary, Unary
+from services.unary_hop import UnaryHop
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +36,8 @@ class Process:
     """What the links of one process are built with."""
 
     config: MeshConfig
-    models: Mapping[str, Model]
-    """The models that are served, by name."""
+    served: Served
+    """The models that are to be served."""
     tracing: tracing.Tracing
     registry: CollectorRegistry
     """Where a link registers metrics of its own."""
@@ -41,13 +46,22 @@ class Process:
     """Triton's gRPC address."""
     upstream_address: str
     """Where the next link is reached; empty in the process of the last."""
+    repository: Path | None
+    """The folder from which the mesh's own Triton serves; None where the Triton is not ours."""
     closing: AsyncExitStack = field(default_factory=AsyncExitStack)
     """Closes what the links hold when the process ends."""
+    opening: list[Callable[[], Awaitable[None]]] = field(
+        default_factory=list[Callable[[], Awaitable[None]]]
+    )
+    """What must be done before the process serves."""
 
     def hop(self, name: str, link: Link) -> Link:
         """Put the observer of its hop round a link."""
-        names = self.models.keys() | self.config.router.aliases.keys()
-        return Hop(name, link, self.metrics, self.tracing, names)
+        return Hop(name, link, self.metrics, self.tracing, self.served.labels)
+
+    def unary_hop(self, name: str, unary: Unary) -> Unary:
+        """Put the observer of its hop round what answers single requests."""
+        return UnaryHop(name, unary, self.metrics, self.tracing, self.served.labels)
 
     def upstream_of(self, name: str) -> Link:
         """Connect to the link that follows `name` in the chain."""
@@ -55,11 +69,29 @@ class Process:
         channel = self.channel(self.upstream_address, upstream)
         return remote.RemoteLink(upstream, channel, self.tracing)
 
+    def end_of_chain(self) -> Unary:
+        """Connect to the last link, for what no link between has a part in."""
+        channel = self.channel(self.upstream_address, ORDER[-1])
+        return RemoteUnary(ORDER[-1], channel, self.tracing)
+
+    def catalogue(self) -> Catalogue:
+        """Connect to who knows the models: the last link."""
+        return RemoteCatalogue(self.channel(self.upstream_address, ORDER[-1]))
+
     def channel(self, address: str, authority: str) -> grpc.aio.Channel:
         """Open a channel that closes with the process."""
         channel = remote.connect(address, authority, self.tracing)
         self.closing.push_async_callback(channel.close)
         return channel
+
+
+class _Read(NamedTuple):
+    """What the files of the configuration say."""
+
+    config: MeshConfig
+    models: ModelsConfig
+    models_were: reload.Snapshot | None
+    """The file of the models, as it was read."""
 
 
 Build = Callable[[Process], Sequence[server.Service]]
@@ -70,45 +102,66 @@ def main(name: str, build: Build) -> None:
     """Run the process until it is told to stop; exit with 1 and one line when it cannot start."""
     parser = argparse.ArgumentParser(prog=f"catenary {name}")
     parser.add_argument("--config", type=Path, required=True, help="mesh.yaml")
+    parser.add_argument(
+        "--models", type=Path, help="models.yaml; without, the one beside mesh.yaml"
+    )
     parser.add_argument("--listen", required=True, help="host:port to serve gRPC on")
     parser.add_argument("--metrics", required=True, help="host:port to serve metrics on")
     parser.add_argument("--upstream", default="", help="host:port of the next link")
     parser.add_argument("--triton", default="", help="host:port of Triton's gRPC")
+    parser.add_argument("--repository", type=Path, help="the folder that Triton serves models from")
     parser.add_argument("--check", action="store_true", help="read the configuration and exit")
     arguments = parser.parse_args()
+    arguments.models = arguments.models or config.beside(arguments.config)
     configure_logging(name)
     try:
-        loaded = config.load(arguments.config)
-        served = models.describe(loaded.inference.models)
+        read = _read(arguments)
         if not arguments.check:
-            uvloop.run(_run(name, build, loaded, served, arguments))
+            uvloop.run(_run(name, build, read, arguments))
     except (config.ConfigError, OSError, ValueError) as error:
         sys.exit(f"catenary {name}: {error}")
 
 
-async def _run(
-    name: str,
-    build: Build,
-    loaded: MeshConfig,
-    served: Mapping[str, Model],
-    arguments: argparse.Namespace,
-) -> None:
+def _read(arguments: argparse.Namespace) -> _Read:
+    models_were = reload.snapshot(arguments.models)
+    read = _Read(config.load(arguments.config), config.load_models(arguments.models), models_were)
+    config.check_aliases(arguments.config, read.config.router.aliases, read.models)
+    return read
+
+
+async def _run(name: str, build: Build, read: _Read, arguments: argparse.Namespace) -> None:
+    loaded = read.config
     registry = CollectorRegistry()
     with tracing.exporting(loaded.telemetry.otlp_endpoint, f"catenary-{name}") as spans:
         process = Process(
             config=loaded,
-            models=served,
+            served=Served(read.models, loaded.router.aliases),
             tracing=spans,
             registry=registry,
             metrics=HopMetrics(registry),
             triton_address=loaded.inference.triton_address or arguments.triton,
             upstream_address=arguments.upstream,
+            repository=None if loaded.inference.triton_address else arguments.repository,
         )
+
+        def next_models() -> ModelsConfig:
+            following = config.replace_models(arguments.models, process.served.config)
+            config.check_aliases(arguments.config, loaded.router.aliases, following)
+            return following
+
         host, _, port = arguments.metrics.rpartition(":")
         metrics_server, metrics_thread = start_http_server(int(port), host, registry)
         try:
             async with process.closing:
                 services = build(process)
+                following = asyncio.create_task(
+                    reload.follow(
+                        arguments.models, read.models_were, next_models, process.served.take
+                    )
+                )
+                process.closing.push_async_callback(_cancelled, following)
+                for opened in process.opening:
+                    await opened()
                 # What is there now stays: the collector need not walk through it again and again.
                 gc.collect()
                 gc.freeze()
@@ -118,3 +171,8 @@ async def _run(
             metrics_server.shutdown()
             metrics_server.server_close()
             await asyncio.to_thread(metrics_thread.join)
+
+
+async def _cancelled(task: asyncio.Task[NoReturn]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -6,7 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -26,6 +26,21 @@ from services.wellformed import WellFormed
 logger = logging.getLogger(__name__)
 
 
+LOAD_REPORT = "endpoint-load-metrics"
+"""The trailing metadata with a load report, as Envoy reads it.
+
+gRPC keeps the other name, `endpoint-load-metrics-bin`, from whoever calls.
+"""
+
+
+class Reports(Protocol):
+    """Makes the load reports of a server."""
+
+    def report(self, *, has_failed: bool) -> str:
+        """Count a call that ends, and return the report for its caller, in ORCA's form."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """One gRPC service: its full name, and what adds it to a server."""
@@ -37,9 +52,10 @@ class Service:
 class LinkServicer(generation_pb2_grpc.GenerationServicer):
     """Serves a link as `catenary.v1.Generation`."""
 
-    def __init__(self, link: Link, tracing: Tracing) -> None:
+    def __init__(self, link: Link, tracing: Tracing, reports: Reports | None = None) -> None:
         self._link = link
         self._tracing = tracing
+        self._reports = reports
 
     # A coroutine that writes, and not a generator that yields: gRPC never closes a handler's
     # generator, so the link behind it would be cancelled whenever the collector comes by
@@ -55,12 +71,21 @@ class LinkServicer(generation_pb2_grpc.GenerationServicer):
         try:
             await write_merged(self._link.generate(request, call), context.write)
         except errors.MeshError as error:
-            await errors.abort(context, error)
+            # What might have gone well elsewhere, or later, speaks against this server.
+            report = self._load_report(has_failed=error.retry_after_s is not None)
+            await errors.abort(context, error, report)
         except Exception as error:
             if has_left(error, context):
                 return
             logger.exception("defect", extra={"request_id": call.request_id})
-            await errors.abort(context, errors.internal())
+            await errors.abort(context, errors.internal(), self._load_report(has_failed=True))
+        else:
+            context.set_trailing_metadata(self._load_report(has_failed=False))
+
+    def _load_report(self, *, has_failed: bool) -> tuple[tuple[str, str], ...]:
+        if self._reports is None:
+            return ()
+        return ((LOAD_REPORT, self._reports.report(has_failed=has_failed)),)
 
 
 def has_left(error: Exception, context: grpc.aio.ServicerContext[Any, Any]) -> bool:
@@ -71,9 +96,9 @@ def has_left(error: Exception, context: grpc.aio.ServicerContext[Any, Any]) -> b
     return isinstance(error, grpc.aio.InternalError) and context.cancelled()
 
 
-def generation(link: Link, tracing: Tracing) -> Service:
-    """Return the service that every link offers."""
-    servicer = LinkServicer(link, tracing)
+def generation(link: Link, tracing: Tracing, reports: Reports | None = None) -> Service:
+    """Return the service that every link offers; with `reports`, callers are told of the load."""
+    servicer = LinkServicer(link, tracing, reports)
     return Service(
         pb.DESCRIPTOR.services_by_name["Generation"].full_name,
         lambda server: generation_pb2_grpc.add_GenerationServicer_to_server(servicer, server),

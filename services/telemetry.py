@@ -34,6 +34,8 @@ UNKNOWN_MODEL = "unknown"
 # Names of metrics.
 REQUESTS = "catenary_requests"
 REQUEST_DURATION = "catenary_request_duration_seconds"
+UNARY_REQUESTS = "catenary_unary_requests"
+UNARY_DURATION = "catenary_unary_request_duration_seconds"
 TIME_TO_FIRST_TOKEN = "catenary_time_to_first_token_seconds"  # noqa: S105 - a metric
 INTER_TOKEN_LATENCY = "catenary_inter_token_latency_seconds"  # noqa: S105 - a metric
 TOKENS = "catenary_tokens"
@@ -45,10 +47,20 @@ CACHE_ENTRIES = "catenary_cache_entries"
 CACHE_BYTES = "catenary_cache_size_bytes"
 CACHE_EVICTIONS = "catenary_cache_evictions"
 ROUTER_DECISIONS = "catenary_router_decisions"
+UPSTREAM_CALLS = "catenary_upstream_calls"
 ENGINE_RUNNING = "catenary_engine_sequences_running"
 ENGINE_WAITING = "catenary_engine_sequences_waiting"
 ENGINE_TOKENS = "catenary_engine_tokens"
 ENGINE_KV_USAGE = "catenary_engine_kv_cache_usage_ratio"
+ENGINE_RUNNING_TOKENS = "catenary_engine_tokens_running"
+ENGINE_WAITING_TOKENS = "catenary_engine_tokens_waiting"
+ENGINE_BATCH_SIZE = "catenary_engine_batch_size"
+ENGINE_TOKENS_PER_S = "catenary_engine_tokens_per_second"
+ENGINE_STEPS = "catenary_engine_steps"
+ENGINE_PROMPT_TOKENS = "catenary_engine_prompt_tokens"
+ENGINE_CACHED_PROMPT_TOKENS = "catenary_engine_prompt_tokens_cached"
+ENGINE_RESTARTS = "catenary_engine_restarts"
+ENGINE_FAILURES = "catenary_engine_failures"
 
 # From 0.1 ms, what a hop adds, to 100 s, what a long answer takes.
 _SECONDS = (
@@ -83,6 +95,18 @@ class HopMetrics:
             REQUESTS,
             "Requests that ended, by outcome (ok, error, cancelled) and reason of error.",
             ("link", "model", "outcome", "reason"),
+        )
+        self.unary_requests = counter(
+            UNARY_REQUESTS,
+            "Embeddings and token counts that ended, by operation, outcome and reason of error.",
+            ("link", "operation", "model", "outcome", "reason"),
+        )
+        self.unary_duration = Histogram(
+            UNARY_DURATION,
+            "From the arrival of a request for embeddings or a token count to its end.",
+            ("link", "operation", "model"),
+            registry=registry,
+            buckets=_SECONDS,
         )
         self._duration = histogram(
             REQUEST_DURATION, "From the request's arrival at the link to its end."

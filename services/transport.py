@@ -17,7 +17,8 @@ OPTIONS: list[tuple[str, int | str]] = [
     ("grpc.max_metadata_size", 64 * 1024),
     # A part that comes back is found again within a second, not after gRPC's 120 s of backoff.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    # However its name reads, this is how long one attempt to connect may take.
+    ("grpc.min_reconnect_backoff_ms", 2000),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
 """Options of every channel and server of the mesh."""

@@ -1,11 +1,12 @@
 """A link that plays a script, and the words that scripts are written in."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Any
 
-from catenary.v1 import decision_pb2, message_pb2
+from catenary.v1 import decision_pb2, embeddings_pb2, message_pb2, models_pb2, tokens_pb2
 from catenary.v1 import generation_pb2 as pb
 from services.link import Call, Events, Link
 
@@ -27,6 +28,16 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+@dataclass(frozen=True)
+class Catalogued:
+    """Tells always the same models."""
+
+    models: Mapping[str, models_pb2.Model]
+
+    async def cards(self) -> Mapping[str, models_pb2.Model]:
+        return self.models
 
 
 @dataclass(eq=False)
@@ -59,6 +70,50 @@ class Scripted:
         finally:
             self.running -= 1
             self.closed.set()
+
+
+@dataclass(eq=False)
+class Answering:
+    """Answers single requests, a text with its length; or fails, or waits for a release."""
+
+    error: Exception | None = None
+    release: asyncio.Event | None = None
+    requests: list[Any] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def embed(
+        self, request: embeddings_pb2.EmbedRequest, call: Call
+    ) -> embeddings_pb2.EmbedResponse:
+        await self._take(request, call)
+        return embeddings_pb2.EmbedResponse(
+            embeddings=[embeddings_pb2.Embedding(values=[len(t), 0.1]) for t in request.texts],
+            usage=message_pb2.Usage(input_tokens=sum(map(len, request.texts))),
+            served_model=request.model,
+        )
+
+    async def count_tokens(
+        self, request: tokens_pb2.CountTokensRequest, call: Call
+    ) -> tokens_pb2.CountTokensResponse:
+        await self._take(request, call)
+        texts = [part.text for message in request.messages for part in message.content]
+        return tokens_pb2.CountTokensResponse(
+            input_tokens=sum(map(len, texts)), context_window=9, served_model=request.model
+        )
+
+    async def _take(self, request: Any, call: Call) -> None:
+        self.requests.append(request)
+        self.calls.append(call)
+        self.begun.set()
+        if self.error is not None:
+            raise self.error
+        if self.release is not None:
+            try:
+                await self.release.wait()
+            except asyncio.CancelledError:
+                self.cancelled.set()
+                raise
 
 
 async def outcome(

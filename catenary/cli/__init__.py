@@ -3,6 +3,7 @@
 import typer
 
 from catenary.cli.chat import chat
+from catenary.cli.models import models
 from catenary.cli.status import status
 from catenary.cli.up import up
 
@@ -15,4 +16,5 @@ app = typer.Typer(
 )
 app.command()(up)
 app.command()(chat)
+app.command()(models)
 app.command()(status)

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from catenary.cli.conversation import Conversation
+from catenary.cli.options import DEFAULT_ADDRESS, Address
 from catenary.client import CallError
 
 
@@ -18,9 +19,7 @@ def chat(
         str | None,
         typer.Argument(help="One question; without it, a conversation begins, a line each turn."),
     ] = None,
-    address: Annotated[
-        str, typer.Option(help="Where the mesh takes calls, as host:port.")
-    ] = "127.0.0.1:8080",
+    address: Address = DEFAULT_ADDRESS,
     model: Annotated[
         str | None,
         typer.Option(help="The model to ask.", show_default="the first that the mesh serves"),

@@ -1,5 +1,6 @@
 """A conversation with a model: its turns so far, and the next one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -8,7 +9,7 @@ from rich.console import Console
 from catenary.cli.answer import Answer
 from catenary.client import Client
 from catenary.v1 import generation_pb2 as pb
-from catenary.v1 import message_pb2
+from catenary.v1 import message_pb2, models_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Conversation:
         """
         client = Client(address)
         try:
-            name = model or (await client.models())[0].name
+            name = model or _first(await client.models())
         except BaseException:
             await client.close()
             raise
@@ -54,6 +55,12 @@ class Conversation:
         await answer.stream(self.client, request, text)
         answer.show_ledger(notes)
         self.messages.extend([turn, _message(message_pb2.ROLE_ASSISTANT, answer.text)])
+
+
+def _first(models: Sequence[models_pb2.Model]) -> str:
+    """Return the first model that answers in text, where one says so."""
+    names = [model.name for model in models if model.capabilities != ["embeddings"]]
+    return names[0] if names else models[0].name
 
 
 def _message(role: message_pb2.Role.ValueType, text: str) -> message_pb2.Message:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+DEFAULT_ADDRESS = "127.0.0.1:8080"
+Address = Annotated[str, typer.Option(help="Where the mesh takes calls, as host:port.")]
 PortBase = Annotated[
     int | None,
     typer.Option(

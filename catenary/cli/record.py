@@ -33,8 +33,6 @@ class MeshRecord(msgspec.Struct):
     placement: str
     admin: str
     """Where Envoy's admin listens, as host:port."""
-    models: list[str]
-    """The models that Triton should have loaded; empty where its Triton is not of this mesh."""
     parts: list[PartRecord]
 
 

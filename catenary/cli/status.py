@@ -36,7 +36,7 @@ def status(port_base: PortBase = None, state_dir: StateDir = None) -> None:
     # A row is a line, in a pipe and in a narrow terminal too: addresses are there to be copied.
     console = Console(width=300)
     console.print(_table(mesh, conditions))
-    console.print(f"placement {mesh.placement}, models {', '.join(mesh.models)}", style="dim")
+    console.print(f"placement {mesh.placement}", style="dim")
     if not all(condition.healthy for condition in conditions):
         raise typer.Exit(1)
 
@@ -55,7 +55,7 @@ async def _condition(mesh: record.MeshRecord, part: record.PartRecord) -> Condit
 
 async def _version(mesh: record.MeshRecord, part: record.PartRecord) -> str:
     if part.kind == "triton":
-        triton = await health.triton(part.address, mesh.models)
+        triton = await health.triton(part.address, ())
         return f"triton {triton}, openvino-genai {metadata.version('openvino-genai')}"
     if part.kind == "envoy":
         return f"envoy {await health.envoy(mesh.admin)}"

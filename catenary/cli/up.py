@@ -11,7 +11,22 @@ from catenary.cli.options import PortBase, StateDir
 
 
 def up(
+    *,
     config: Annotated[Path, typer.Option(help="The configuration.")] = Path("mesh.yaml"),
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            help="The models; followed while the mesh runs.",
+            show_default="models.yaml beside the configuration",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Serve this model alone: a folder of OpenVINO's or Hugging Face's, "
+            "a GGUF file, or a hub's OWNER/NAME.",
+        ),
+    ] = None,
     placement: Annotated[
         Literal["single", "split"],
         typer.Option(help="All links in one process, or each in its own."),
@@ -26,29 +41,40 @@ def up(
     """Start Envoy, the links and Triton here; stop all of it on Ctrl-C."""
     # Only this command needs the services and what they run on; callers install neither.
     try:
-        from infra.local import errors, mesh, ports, replication, screen  # noqa: PLC0415
+        from infra.local import errors, mesh, ports, replication, screen, single_model  # noqa: PLC0415
         from infra.local.parts import Plan  # noqa: PLC0415
-        from services.config import ConfigError, load  # noqa: PLC0415
+        from services import config as configuration  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise _failed(f"{error.name} is not installed: pip install 'catenary[local]'") from None
 
+    if model is not None and models is not None:
+        raise _failed("--model serves one model instead of those of --models: give one of the two")
+    console, folder = Console(highlight=False), record.folder(state_dir, port_base)
     try:
+        loaded = configuration.load(config)
+        if model is None:
+            models_file = models or configuration.beside(config)
+        else:
+            models_file = single_model.write_models(model, folder, console)
         plan = Plan(
             config_file=config,
-            config=load(config),
+            config=loaded,
+            models_file=models_file,
+            models=configuration.load_models(models_file),
             placement=placement,
             replicas=replication.parse(replicas or [], placement),
             ports=ports.based(port_base) if port_base else ports.Ports(),
-            folder=record.folder(state_dir, port_base),
+            folder=folder,
         )
-        shown = screen.Screen(Console(highlight=False), plan, _options(port_base, state_dir))
+        configuration.check_aliases(config, plan.config.router.aliases, plan.models)
+        shown = screen.Screen(console, plan, _options(port_base, state_dir))
         tiers = mesh.prepare(plan)
         shown.begin()
         mesh.run(plan, tiers, shown)
     except errors.PartFailedError as error:
         shown.show(error.last_lines)
         raise _failed(str(error)) from None
-    except (ConfigError, errors.LocalError, OSError, ValueError) as error:
+    except (configuration.ConfigError, errors.LocalError, OSError, ValueError) as error:
         raise _failed(str(error)) from None
 
 

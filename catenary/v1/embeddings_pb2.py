@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from catenary.v1 import message_pb2 as catenary_dot_v1_dot_message__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63\x61tenary/v1/embeddings.proto\x12\x0b\x63\x61tenary.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19\x63\x61tenary/v1/message.proto\"|\n\x0c\x45mbedRequest\x12\x19\n\x05model\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12 \n\x05texts\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x08\x01\x10\x80\x10\"\x04r\x02\x10\x01\x12 \n\ndimensions\x18\x03 \x01(\rB\x07\xbaH\x04*\x02(\x01H\x00\x88\x01\x01\x42\r\n\x0b_dimensions\"t\n\rEmbedResponse\x12*\n\nembeddings\x18\x01 \x03(\x0b\x32\x16.catenary.v1.Embedding\x12!\n\x05usage\x18\x02 \x01(\x0b\x32\x12.catenary.v1.Usage\x12\x14\n\x0cserved_model\x18\x03 \x01(\t\"\x1b\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\x32L\n\nEmbeddings\x12>\n\x05\x45mbed\x12\x19.catenary.v1.EmbedRequest\x1a\x1a.catenary.v1.EmbedResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63\x61tenary/v1/embeddings.proto\x12\x0b\x63\x61tenary.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19\x63\x61tenary/v1/message.proto\x1a\x1cgoogle/api/annotations.proto\"|\n\x0c\x45mbedRequest\x12\x19\n\x05model\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12 \n\x05texts\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x08\x01\x10\x80\x10\"\x04r\x02\x10\x01\x12 \n\ndimensions\x18\x03 \x01(\rB\x07\xbaH\x04*\x02(\x01H\x00\x88\x01\x01\x42\r\n\x0b_dimensions\"t\n\rEmbedResponse\x12*\n\nembeddings\x18\x01 \x03(\x0b\x32\x16.catenary.v1.Embedding\x12!\n\x05usage\x18\x02 \x01(\x0b\x32\x12.catenary.v1.Usage\x12\x14\n\x0cserved_model\x18\x03 \x01(\t\"\x1b\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\x32k\n\nEmbeddings\x12]\n\x05\x45mbed\x12\x19.catenary.v1.EmbedRequest\x1a\x1a.catenary.v1.EmbedResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/catenary/v1/embed:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,12 +40,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EMBEDREQUEST'].fields_by_name['texts']._serialized_options = b'\272H\016\222\001\013\010\001\020\200\020\"\004r\002\020\001'
   _globals['_EMBEDREQUEST'].fields_by_name['dimensions']._loaded_options = None
   _globals['_EMBEDREQUEST'].fields_by_name['dimensions']._serialized_options = b'\272H\004*\002(\001'
-  _globals['_EMBEDREQUEST']._serialized_start=101
-  _globals['_EMBEDREQUEST']._serialized_end=225
-  _globals['_EMBEDRESPONSE']._serialized_start=227
-  _globals['_EMBEDRESPONSE']._serialized_end=343
-  _globals['_EMBEDDING']._serialized_start=345
-  _globals['_EMBEDDING']._serialized_end=372
-  _globals['_EMBEDDINGS']._serialized_start=374
-  _globals['_EMBEDDINGS']._serialized_end=450
+  _globals['_EMBEDDINGS'].methods_by_name['Embed']._loaded_options = None
+  _globals['_EMBEDDINGS'].methods_by_name['Embed']._serialized_options = b'\202\323\344\223\002\027\"\022/catenary/v1/embed:\001*'
+  _globals['_EMBEDREQUEST']._serialized_start=131
+  _globals['_EMBEDREQUEST']._serialized_end=255
+  _globals['_EMBEDRESPONSE']._serialized_start=257
+  _globals['_EMBEDRESPONSE']._serialized_end=373
+  _globals['_EMBEDDING']._serialized_start=375
+  _globals['_EMBEDDING']._serialized_end=402
+  _globals['_EMBEDDINGS']._serialized_start=404
+  _globals['_EMBEDDINGS']._serialized_end=511
 # @@protoc_insertion_point(module_scope)

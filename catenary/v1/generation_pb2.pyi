@@ -255,19 +255,23 @@ class Continuation(_message.Message):
 
     TEXT_FIELD_NUMBER: _builtins.int
     OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    REASONING_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The text of the completion so far."""
     output_tokens: _builtins.int
-    """The tokens that this text cost."""
+    """The tokens that this text cost, and the thought before it."""
+    reasoning: _builtins.str
+    """The thought before the text, or so far where there is no text yet."""
     def __init__(
         self,
         *,
         text: _builtins.str = ...,
         output_tokens: _builtins.int = ...,
+        reasoning: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["output_tokens", b"output_tokens", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["output_tokens", b"output_tokens", "reasoning", b"reasoning", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -87,11 +88,44 @@ class Model(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Model._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: Model._State.ValueType  # 0
+        """Not told."""
+        STATE_LOADING: Model._State.ValueType  # 1
+        """It is being loaded; requests for it are refused as UNAVAILABLE."""
+        STATE_READY: Model._State.ValueType  # 2
+        """It serves, perhaps in an older version than it should."""
+        STATE_FAILED: Model._State.ValueType  # 3
+        """It cannot be loaded; requests for it are refused as UNAVAILABLE."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """Whether a model can be asked."""
+
+    STATE_UNSPECIFIED: Model.State.ValueType  # 0
+    """Not told."""
+    STATE_LOADING: Model.State.ValueType  # 1
+    """It is being loaded; requests for it are refused as UNAVAILABLE."""
+    STATE_READY: Model.State.ValueType  # 2
+    """It serves, perhaps in an older version than it should."""
+    STATE_FAILED: Model.State.ValueType  # 3
+    """It cannot be loaded; requests for it are refused as UNAVAILABLE."""
+
     NAME_FIELD_NUMBER: _builtins.int
     CONTEXT_WINDOW_FIELD_NUMBER: _builtins.int
     ENGINE_FIELD_NUMBER: _builtins.int
     OWNER_FIELD_NUMBER: _builtins.int
     CREATED_UNIX_S_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    CAPABILITIES_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name to ask for it by."""
     context_window: _builtins.int
@@ -102,6 +136,22 @@ class Model(_message.Message):
     """Who made it."""
     created_unix_s: _builtins.int
     """When it was made, in seconds since 1970; 0 when not known."""
+    version: _builtins.int
+    """The version that serves; while none does, the one that is to."""
+    precision: _builtins.str
+    """The form of its weights, for example `int8`; empty when not known."""
+    state: Global___Model.State.ValueType
+    """Whether it can be asked now."""
+    problem: _builtins.str
+    """Why the newest version does not serve; empty when nothing is wrong."""
+    @_builtins.property
+    def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it can do, for example `chat`, `tools`, `json_schema` or `embeddings`."""
+
+    @_builtins.property
+    def price(self) -> Global___ModelPrice:
+        """What it costs to use; unset when it costs nothing."""
+
     def __init__(
         self,
         *,
@@ -110,11 +160,47 @@ class Model(_message.Message):
         engine: _builtins.str = ...,
         owner: _builtins.str = ...,
         created_unix_s: _builtins.int = ...,
+        version: _builtins.int = ...,
+        precision: _builtins.str = ...,
+        capabilities: _abc.Iterable[_builtins.str] | None = ...,
+        price: Global___ModelPrice | None = ...,
+        state: Global___Model.State.ValueType = ...,
+        problem: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_window", b"context_window", "created_unix_s", b"created_unix_s", "engine", b"engine", "name", b"name", "owner", b"owner"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "context_window", b"context_window", "created_unix_s", b"created_unix_s", "engine", b"engine", "name", b"name", "owner", b"owner", "precision", b"precision", "price", b"price", "problem", b"problem", "state", b"state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class ModelPrice(_message.Message):
+    """What a model costs, in a currency of the operator's, for a million tokens."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    CACHED_INPUT_FIELD_NUMBER: _builtins.int
+    input: _builtins.float
+    """A million tokens of prompt."""
+    output: _builtins.float
+    """A million tokens generated."""
+    cached_input: _builtins.float
+    """A million tokens of prompt that the KV cache held."""
+    def __init__(
+        self,
+        *,
+        input: _builtins.float = ...,
+        output: _builtins.float = ...,
+        cached_input: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_input", b"cached_input", "input", b"input", "output", b"output"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelPrice: _TypeAlias = ModelPrice  # noqa: Y015

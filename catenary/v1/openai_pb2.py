@@ -26,7 +26,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63\x61tenary/v1/openai.proto\x12\x0b\x63\x61tenary.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\x19\n\x17ListOpenAIModelsRequest\"&\n\x15GetOpenAIModelRequest\x12\r\n\x05model\x18\x01 \x01(\t2\xbe\x02\n\x06OpenAI\x12\x65\n\x14\x43reateChatCompletion\x12\x14.google.api.HttpBody\x1a\x14.google.api.HttpBody\"\x1f\x82\xd3\xe4\x93\x02\x19\"\x14/v1/chat/completions:\x01*0\x01\x12\x62\n\x10ListOpenAIModels\x12$.catenary.v1.ListOpenAIModelsRequest\x1a\x14.google.api.HttpBody\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/models\x12i\n\x0eGetOpenAIModel\x12\".catenary.v1.GetOpenAIModelRequest\x1a\x14.google.api.HttpBody\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/models/{model=**}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63\x61tenary/v1/openai.proto\x12\x0b\x63\x61tenary.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\x19\n\x17ListOpenAIModelsRequest\"&\n\x15GetOpenAIModelRequest\x12\r\n\x05model\x18\x01 \x01(\t2\x98\x03\n\x06OpenAI\x12\x65\n\x14\x43reateChatCompletion\x12\x14.google.api.HttpBody\x1a\x14.google.api.HttpBody\"\x1f\x82\xd3\xe4\x93\x02\x19\"\x14/v1/chat/completions:\x01*0\x01\x12X\n\x0f\x43reateEmbedding\x12\x14.google.api.HttpBody\x1a\x14.google.api.HttpBody\"\x19\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/embeddings:\x01*\x12\x62\n\x10ListOpenAIModels\x12$.catenary.v1.ListOpenAIModelsRequest\x1a\x14.google.api.HttpBody\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/models\x12i\n\x0eGetOpenAIModel\x12\".catenary.v1.GetOpenAIModelRequest\x1a\x14.google.api.HttpBody\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/models/{model=**}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +35,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_OPENAI'].methods_by_name['CreateChatCompletion']._loaded_options = None
   _globals['_OPENAI'].methods_by_name['CreateChatCompletion']._serialized_options = b'\202\323\344\223\002\031\"\024/v1/chat/completions:\001*'
+  _globals['_OPENAI'].methods_by_name['CreateEmbedding']._loaded_options = None
+  _globals['_OPENAI'].methods_by_name['CreateEmbedding']._serialized_options = b'\202\323\344\223\002\023\"\016/v1/embeddings:\001*'
   _globals['_OPENAI'].methods_by_name['ListOpenAIModels']._loaded_options = None
   _globals['_OPENAI'].methods_by_name['ListOpenAIModels']._serialized_options = b'\202\323\344\223\002\014\022\n/v1/models'
   _globals['_OPENAI'].methods_by_name['GetOpenAIModel']._loaded_options = None
@@ -44,5 +46,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETOPENAIMODELREQUEST']._serialized_start=125
   _globals['_GETOPENAIMODELREQUEST']._serialized_end=163
   _globals['_OPENAI']._serialized_start=166
-  _globals['_OPENAI']._serialized_end=484
+  _globals['_OPENAI']._serialized_end=574
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,8 @@ class OpenAIStub:
     def __new__(cls, channel: _aio.Channel) -> OpenAIAsyncStub: ...
     CreateChatCompletion: _grpc.UnaryStreamMultiCallable[_httpbody_pb2.HttpBody, _httpbody_pb2.HttpBody]
     """Answers a conversation: one body of JSON, or server-sent events when the request says `"stream": true`."""
+    CreateEmbedding: _grpc.UnaryUnaryMultiCallable[_httpbody_pb2.HttpBody, _httpbody_pb2.HttpBody]
+    """Turns texts into vectors: bodies of JSON, both ways."""
     ListOpenAIModels: _grpc.UnaryUnaryMultiCallable[_openai_pb2.ListOpenAIModelsRequest, _httpbody_pb2.HttpBody]
     """Lists every model."""
     GetOpenAIModel: _grpc.UnaryUnaryMultiCallable[_openai_pb2.GetOpenAIModelRequest, _httpbody_pb2.HttpBody]
@@ -54,6 +56,8 @@ class OpenAIAsyncStub(OpenAIStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateChatCompletion: _aio.UnaryStreamMultiCallable[_httpbody_pb2.HttpBody, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Answers a conversation: one body of JSON, or server-sent events when the request says `"stream": true`."""
+    CreateEmbedding: _aio.UnaryUnaryMultiCallable[_httpbody_pb2.HttpBody, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Turns texts into vectors: bodies of JSON, both ways."""
     ListOpenAIModels: _aio.UnaryUnaryMultiCallable[_openai_pb2.ListOpenAIModelsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Lists every model."""
     GetOpenAIModel: _aio.UnaryUnaryMultiCallable[_openai_pb2.GetOpenAIModelRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
@@ -71,6 +75,14 @@ class OpenAIServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
         """Answers a conversation: one body of JSON, or server-sent events when the request says `"stream": true`."""
+
+    @_abc_1.abstractmethod
+    def CreateEmbedding(
+        self,
+        request: _httpbody_pb2.HttpBody,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Turns texts into vectors: bodies of JSON, both ways."""
 
     @_abc_1.abstractmethod
     def ListOpenAIModels(

@@ -1,6 +1,14 @@
 """How the engine's processes are started."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class EngineName(StrEnum):
+    """The engines that there are."""
+
+    OPENVINO = "openvino"
+    TENSORRT_LLM = "tensorrt_llm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +25,11 @@ class EngineSettings:
     """The memory of the paged KV cache."""
     stream_interval_ms: float
     """How long tokens may pile up before they leave together; the first never waits."""
+    engine: EngineName = EngineName.OPENVINO
+    engine_args: str = "{}"
+    """Further arguments of the engine `tensorrt_llm`, as a JSON object."""
+    adapters: str = "{}"
+    """The folders of its low-rank adapters by name, as a JSON object."""
 
 
 def worker(settings: EngineSettings, host: int) -> list[str]:
@@ -31,9 +44,15 @@ def worker(settings: EngineSettings, host: int) -> list[str]:
         *("--max-sequences", str(settings.max_sequences)),
         *("--kv-cache-mib", str(settings.kv_cache_mib)),
         *("--stream-interval-ms", f"{settings.stream_interval_ms:g}"),
+        *("--engine", settings.engine),
+        *("--engine-args", settings.engine_args),
+        *("--adapters", settings.adapters),
     ]
 
 
 def guide_worker(settings: EngineSettings) -> list[str]:
     """Return the command of the process that tries guides."""
-    return [settings.python, "-m", "infra.engine.guide_worker", "--model", settings.model]
+    module = "infra.engine.guide_worker"
+    if settings.engine is EngineName.TENSORRT_LLM:
+        module = "infra.engine.tensorrt_llm.guide_worker"
+    return [settings.python, "-m", module, "--model", settings.model]

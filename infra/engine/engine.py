@@ -1,15 +1,19 @@
 """What every engine is to the rest: it takes sequences, and each step tells what became of them."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Meta
 
-FinishReason = Literal["stop", "length", "out_of_memory"]
-"""Why a sequence ended: by a token that ends it, at its limit, or for want of KV cache."""
+FinishReason = Literal["stop", "length", "out_of_memory", "failed"]
+"""Why a sequence ended: by a token that ends it, at its limit, for want of KV cache, or by a fault
+that the engine survives."""
 
 
-Tokens = Annotated[list[Annotated[int, Meta(ge=0)]], Meta(min_length=1)]
+Token = Annotated[int, Meta(ge=0)]
+Tokens = Annotated[list[Token], Meta(min_length=1)]
+Bias = Annotated[float, Meta(ge=-100, le=100)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -36,7 +40,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Choice i is drawn with seed + i."""
     stop: Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(max_length=16)] = []
     """Texts that end a choice; they are not part of it."""
-    stop_token_ids: Annotated[list[Annotated[int, Meta(ge=0)]], Meta(max_length=16)] = []
+    stop_token_ids: Annotated[list[Token], Meta(max_length=16)] = []
     """Tokens that end a choice, beside the model's own."""
     ignore_eos: Literal[0, 1] = 0
     """1 generates on after the model's own end, up to the limit: for measurements."""
@@ -44,12 +48,28 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """How many choices to generate."""
     logprobs: Literal[0, 1] = 0
     """1 gives the log probability of each token."""
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] = 0
+    """With `logprobs`: how many of the likeliest tokens to tell in each token's place."""
+    logit_bias: Annotated[dict[Token, Bias], Meta(max_length=1024)] = {}
+    """What is added to the logits of tokens."""
     priority: Annotated[int, Meta(ge=0, le=9)] = 5
     """Which of the waiting goes first: 0 is the highest."""
+    time_budget_ms: Annotated[int, Meta(ge=0)] | None = None
+    """How long it may take in all, from its arrival on."""
     json_schema: str | None = None
     """The completion is JSON that follows this schema."""
     regex: str | None = None
     """The completion matches this expression as a whole."""
+    adapter: str = ""
+    """The low-rank adapter to generate with, by its name in the configuration."""
+    cache_salt: str = ""
+    """Prompts share what they have in common only with prompts of the same salt."""
+    trace_headers: dict[str, str] = {}
+    """The trace of the span above, for an engine that writes spans of its own."""
+
+
+Rivals = list[tuple[int, float]]
+"""The likeliest tokens in one token's place, likeliest first, with their log probabilities."""
 
 
 class Progress(NamedTuple):
@@ -62,6 +82,18 @@ class Progress(NamedTuple):
     """One a token, if asked for."""
     finish_reason: FinishReason | None
     """Set once, with the last tokens."""
+    top_logprobs: Sequence[Rivals] = ()
+    """One a token, if asked for."""
+    cached_input_tokens: int = 0
+    """How much of the prompt was in the KV cache, where the engine tells: once, with any tokens."""
+
+
+class KvCache(NamedTuple):
+    """The paged cache of keys and values; of no blocks where the engine does not tell."""
+
+    blocks: int
+    block_tokens: int
+    """What a block holds; a sequence takes whole blocks."""
 
 
 class Engine(Protocol):
@@ -88,6 +120,14 @@ class Engine(Protocol):
         """Work on all sequences until there is something to tell."""
         ...
 
+    def kv_cache(self) -> KvCache:
+        """Return the size of the KV cache."""
+        ...
+
     def kv_cache_usage_ratio(self) -> float:
         """Return the share of the KV cache in use, from 0 to 1."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the engine holds outside its process."""
         ...

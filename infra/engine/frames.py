@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from infra.engine.engine import FinishReason, Generation
+from infra.engine.engine import FinishReason, Generation, KvCache, Rivals
 from infra.engine.failure import Failure
 
 LENGTH = struct.Struct("<I")
@@ -41,6 +41,8 @@ class Piece(msgspec.Struct, array_like=True, frozen=True):
     logprobs: list[float]
     finish_reason: FinishReason | None
     matched_stop: str
+    top_logprobs: list[Rivals] = []
+    cached_input_tokens: int = 0
 
 
 class End(msgspec.Struct, array_like=True, frozen=True):
@@ -79,13 +81,29 @@ class Ready(msgspec.Struct, array_like=True, tag=True, frozen=True):
     """The engine is loaded; the first thing its process says."""
 
     engine: str
+    kv_cache: KvCache
+
+
+class Work(msgspec.Struct, array_like=True):
+    """What the engine has done since it was last told."""
+
+    steps: int = 0
+    step_ns: int = 0
+    """What the steps took together."""
+    sequence_steps: int = 0
+    """The sequences of each step, added up."""
+    prompt_tokens: int = 0
+    """The prompts of the sequences that came in."""
+    generated_tokens: int = 0
+    kv_cache_usage_ratio: float = 0.0
+    """The share of the KV cache in use, now."""
 
 
 class Updates(msgspec.Struct, array_like=True, tag=True, frozen=True):
-    """What is new of all generations that something is new of."""
+    """What is new of all generations that something is new of; sent every second at least."""
 
     updates: list[Update]
-    kv_cache_usage_ratio: float
+    work: Work
 
 
 def pack(message: Start | Cancel | Stop | Ready | Updates) -> bytes:

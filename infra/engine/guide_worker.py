@@ -5,12 +5,9 @@ a model of next to no size that has nothing of the real one but its vocabulary.
 """
 
 import argparse
-import signal
-import sys
 import tempfile
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import openvino
 import openvino_genai
@@ -20,7 +17,7 @@ from openvino.op import assign, read_value
 from openvino.op.util import Variable, VariableInfo
 
 from infra.engine.card import ModelCard
-from infra.engine.guides import Guide, Verdict
+from infra.engine.guides import Guide, Verdict, answer, reason
 
 _WIDTH = 8
 _PROMPT = [[0]]
@@ -49,7 +46,7 @@ class Compiler:
                 self._pipeline.step()
         except RuntimeError as error:
             self._pipeline = None
-            return Verdict(_reason(str(error)))
+            return Verdict(reason(str(error)))
         return Verdict("")
 
     def _build(self) -> openvino_genai.ContinuousBatchingPipeline:
@@ -70,12 +67,6 @@ def structured_output(
     config.json_schema = json_schema
     config.regex = regex
     return config
-
-
-def _reason(text: str) -> str:
-    """Return what the compiler says of the guide; not what it says of itself."""
-    said = text.strip().splitlines()[0].rpartition(".cc:")[2].partition(": ")[2]
-    return said if said and "Check failed" not in said else "does not compile"
 
 
 def _tiny_graph(vocabulary: int) -> openvino.Model:
@@ -124,12 +115,7 @@ def main() -> None:
     """Answer until standard input ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", type=Path, required=True)
-    compiler = Compiler(parser.parse_args().model)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for line in sys.stdin.buffer:
-        verdict = compiler.verdict(msgspec.json.decode(line, type=Guide))
-        sys.stdout.buffer.write(msgspec.json.encode(verdict) + b"\n")
-        sys.stdout.buffer.flush()
+    answer(Compiler(parser.parse_args().model).verdict)
 
 
 if __name__ == "__main__":

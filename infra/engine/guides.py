@@ -5,8 +5,11 @@ Compiling a guide may fail, which would break the engine, and a malicious one ta
 
 import asyncio
 import contextlib
+import re
+import signal
+import sys
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,11 +29,37 @@ class Guide(msgspec.Struct, frozen=True):
     regex: str | None = None
 
 
+_BEGINNING = re.compile(r"(?s)(?:[^\0\\.^$*+?{}\[\]|()]|\\[\\.^$*+?{}\[\]|()]){1,256}\[\\s\\S\]\*")
+
+
+def is_harmless(guide: Guide) -> bool:
+    """Tell whether a guide compiles for certain: it says how a text begins, and no more.
+
+    Answers that are continued come with such guides, many at once when a replica is gone.
+    """
+    return guide.json_schema is None and bool(_BEGINNING.fullmatch(guide.regex or ""))
+
+
 class Verdict(msgspec.Struct, frozen=True):
     """Whether a guide compiles."""
 
     problem: str
     """Why it does not; empty when it does."""
+
+
+def answer(verdict: Callable[[Guide], Verdict]) -> None:
+    """Be the process: answer each guide from standard input, until that ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for line in sys.stdin.buffer:
+        said = verdict(msgspec.json.decode(line, type=Guide))
+        sys.stdout.buffer.write(msgspec.json.encode(said) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+def reason(text: str) -> str:
+    """Return what XGrammar's error says of the guide; not what it says of its own code."""
+    said = text.strip().splitlines()[0].rpartition(".cc:")[2].partition(": ")[2]
+    return said if said and "Check failed" not in said else "does not compile"
 
 
 _NO_GUIDE = Guide(regex="a")

@@ -1,29 +1,53 @@
 """The engine's process, seen from the one that started it: generations in, updates out.
 
-A process that dies fails its generations at once, and is started again a bounded number of times.
+A process that dies, or is stuck, fails its generations at once, and another one is started: nobody
+else could. The more often it fails, the longer the pause before it is started again.
 """
 
 import asyncio
 import logging
+import math
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from infra.engine import frames
-from infra.engine.engine import Generation
+from infra.engine.engine import Generation, KvCache
 from infra.engine.failure import Failure, Reason
 
 _log = logging.getLogger(__name__)
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _RECEIVE_BYTES = 1 << 20
-_EXIT_S = 2.0
-_RESTARTS = 5
-_RESTART_PAUSE_S = 0.5
+_EXIT_S = 10.0
+"""An engine on several GPUs takes some seconds to let go of them."""
+_LONGEST_PAUSE_S = 30.0
+_FIRST_PAUSE_S = 0.5
 _STEADY_S = 60.0
+START_S = 300.0
+SILENCE_S = 120.0
+"""A process that can speak does so every second. It cannot within a step, and a step may take long:
+256 tokens of prompt through a model of 7 B parameters take two CPU cores about 40 s."""
 
 Deliver = Callable[[frames.Update], None]
+
+
+class Host(Protocol):
+    """Whoever wants to know how the process fares."""
+
+    def up(self, kv_cache: KvCache) -> None:
+        """It takes generations."""
+        ...
+
+    def down(self) -> None:
+        """It takes none any more; those that it had fail after this."""
+        ...
+
+    def did(self, work: frames.Work) -> None:
+        """It has worked."""
+        ...
 
 
 @dataclass(slots=True)
@@ -32,14 +56,21 @@ class EngineProcess:
 
     command: Sequence[str]
     """What starts the worker, without its `--socket`."""
+    start_s: float = START_S
+    """How long it may take to load the model."""
+    silence_s: float = SILENCE_S
+    """Without a word for so long, it is stuck."""
     engine: str = ""
     """The engine's name, once it has been ready."""
-    kv_cache_usage_ratio: float = 0.0
-    """The share of the KV cache in use, when the engine last spoke."""
     _writer: asyncio.StreamWriter | None = None
     _delivers: dict[int, Deliver] = field(default_factory=dict[int, Deliver])
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
     _gone: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it takes generations."""
+        return self._writer is not None
 
     def start(self, identity: int, generation: Generation, deliver: Deliver) -> None:
         """Begin a generation; `deliver` gets its updates, the last of which has its end.
@@ -72,50 +103,63 @@ class EngineProcess:
         if self._gone.is_set():
             raise ConnectionError("the engine cannot be started; the lines above tell why")
 
-    async def run(self) -> None:
-        """Keep the process running until cancelled.
-
-        Returns when it could not be started at all, or has failed too often in a row.
-        """
+    async def run(self, host: Host) -> None:
+        """Keep the process running until cancelled; return when it could not be started at all."""
         clock = asyncio.get_running_loop().time
         failures = 0
         try:
-            while failures <= _RESTARTS:
+            while True:
                 started = clock()
-                await self._serve()
+                try:
+                    await self._serve(host)
+                except OSError:
+                    _log.exception("the engine's process cannot be started")
                 if not self._ready.is_set():
                     return
                 failures = 1 if clock() - started > _STEADY_S else failures + 1
-                await asyncio.sleep(_RESTART_PAUSE_S * (failures - 1))
-            _log.error("the engine failed %d times in a row and stays down", failures)
+                await asyncio.sleep(_pause_s(failures))
         finally:
             self._gone.set()
 
-    async def _serve(self) -> None:
+    async def _serve(self, host: Host) -> None:
         """Run the process once, until it ends."""
         ours, theirs = socket.socketpair()
         with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *self.command,
-                "--socket",
-                str(theirs.fileno()),
-                pass_fds=[theirs.fileno()],
-                cwd=_PROJECT,
-            )
-        reader, writer = await asyncio.open_connection(sock=ours)
+            reader, writer = await asyncio.open_connection(sock=ours)
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *self.command,
+                    "--socket",
+                    str(theirs.fileno()),
+                    pass_fds=[theirs.fileno()],
+                    cwd=_PROJECT,
+                )
+            except BaseException:
+                writer.close()
+                raise
         try:
-            await self._read(reader, writer)
+            await self._read(reader, writer, host)
+        except TimeoutError:
+            _log.error("the engine's process is stuck, and is killed")
+            process.kill()
         finally:
             self._writer = None
+            host.down()
+            failed = self._fail_all()
             writer.write(frames.pack(frames.Stop()))
             writer.close()
             await _end(process)
-            self._fail_all()
-        _log.error("the engine's process ended with code %s", process.returncode)
+        _log.error(
+            "the engine's process ended with code %s, and %d generations with it",
+            process.returncode,
+            failed,
+        )
 
-    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _read(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: Host
+    ) -> None:
         buffer = bytearray()
-        while data := await _receive(reader):
+        while data := await _receive(reader, self.silence_s if self.is_up else self.start_s):
             buffer += data
             for body in frames.unpack(buffer):
                 message = frames.to_model.decode(body)
@@ -123,8 +167,9 @@ class EngineProcess:
                     self.engine = message.engine
                     self._writer = writer
                     self._ready.set()
+                    host.up(message.kv_cache)
                 else:
-                    self.kv_cache_usage_ratio = message.kv_cache_usage_ratio
+                    host.did(message.work)
                     for update in message.updates:
                         self._deliver(update)
 
@@ -134,16 +179,28 @@ class EngineProcess:
         else:
             self._delivers.pop(update.id)(update)
 
-    def _fail_all(self) -> None:
+    def _fail_all(self) -> int:
         failure = Failure(Reason.ENGINE_FAILED, "the engine died under the request", 1.0)
-        for identity, deliver in list(self._delivers.items()):
+        delivers, self._delivers = self._delivers, {}
+        for identity, deliver in delivers.items():
             deliver(frames.Update(identity, [], frames.End(0, 0, 0, 0, failure)))
-        self._delivers.clear()
+        return len(delivers)
 
 
-async def _receive(reader: asyncio.StreamReader) -> bytes:
+def _pause_s(failures: int) -> float:
+    """Return how long to wait after so many failures in a row; not at all after the first."""
+    return min(_FIRST_PAUSE_S * (math.exp2(min(failures - 1, 8)) - 1), _LONGEST_PAUSE_S)
+
+
+async def _receive(reader: asyncio.StreamReader, silence_s: float) -> bytes:
+    """Return what came, and nothing at the end.
+
+    Raises:
+        TimeoutError: nothing came for too long.
+    """
     try:
-        return await reader.read(_RECEIVE_BYTES)
+        async with asyncio.timeout(silence_s):
+            return await reader.read(_RECEIVE_BYTES)
     except ConnectionError:
         return b""
 

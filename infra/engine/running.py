@@ -4,12 +4,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from infra.engine import frames
-from infra.engine.engine import FinishReason, Generation, Progress
+from infra.engine.engine import FinishReason, Generation, Progress, Rivals
 from infra.engine.failure import Failure, Reason
 from infra.engine.text import TextStream
 from infra.engine.vocabulary import Vocabulary
 
-_OUT_OF_MEMORY = Failure(Reason.OUT_OF_MEMORY, "the KV cache is too small for the request")
+_FAILURES: dict[FinishReason | None, Failure] = {
+    "out_of_memory": Failure(Reason.OUT_OF_MEMORY, "the KV cache is too small for the request"),
+    "failed": Failure(Reason.ENGINE_FAILED, "the engine gave the request up", 1.0),
+}
 
 
 @dataclass(slots=True)
@@ -26,14 +29,18 @@ class Choice:
     _undecoded: list[int] = field(default_factory=list[int])
     _token_ids: list[int] = field(default_factory=list[int])
     _logprobs: list[float] = field(default_factory=list[float])
+    _top_logprobs: list[Rivals] = field(default_factory=list[Rivals])
+    _cached_input_tokens: int = 0
 
     def take(self, progress: Progress) -> None:
         """Add what a step made."""
         self.finish_reason = progress.finish_reason
         self._undecoded += progress.token_ids
         self._token_ids += progress.token_ids
+        self._cached_input_tokens += progress.cached_input_tokens
         if self.has_logprobs:
             self._logprobs += progress.logprobs
+            self._top_logprobs += progress.top_logprobs
         if self.has_stops:
             # A stop string must end the sequence now, not when the text is next sent.
             self._decode()
@@ -54,8 +61,11 @@ class Choice:
             self._logprobs,
             self.finish_reason,
             self.text.matched_stop,
+            self._top_logprobs,
+            self._cached_input_tokens,
         )
-        self._ready, self._token_ids, self._logprobs = "", [], []
+        self._ready, self._token_ids, self._logprobs, self._top_logprobs = "", [], [], []
+        self._cached_input_tokens = 0
         self.has_sent = True
         return piece
 
@@ -102,8 +112,9 @@ class Running:
 
     def update(self) -> frames.Update | None:
         """Return what is new, and forget the choices that have ended; None when nothing is new."""
-        if any(choice.finish_reason == "out_of_memory" for choice in self.choices.values()):
-            return self.failed(_OUT_OF_MEMORY)
+        for choice in self.choices.values():
+            if choice.finish_reason in _FAILURES:
+                return self.failed(_FAILURES[choice.finish_reason])
         pieces = []
         for sequence, choice in list(self.choices.items()):
             piece = choice.piece()

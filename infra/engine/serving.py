@@ -2,25 +2,34 @@
 
 import asyncio
 import itertools
+import math
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from infra.engine import frames
-from infra.engine.admission import Admission, QueueFullError
-from infra.engine.engine import Generation
+from infra.engine.admission import Admission, Demand, QueueFullError, TooLateError
+from infra.engine.engine import Generation, KvCache
 from infra.engine.failure import Failure, Reason
-from infra.engine.figures import Figures, Publisher
+from infra.engine.figures import Figures, Load, Publisher
 from infra.engine.frames import Timings
-from infra.engine.guides import Guide, GuideChecker
+from infra.engine.guides import Guide, GuideChecker, is_harmless
 from infra.engine.process import EngineProcess
 from infra.engine.spans import Course, EngineSpans
 
 _PUBLISH_S = 0.5
 _MAX_CHECKS = 4
+_PATIENCE_S = 10.0
+"""Those that wait when the engine dies keep their place for so long."""
 _LEFT = Failure(Reason.CANCELLED, "the caller has left")
+_LATE = Failure(Reason.DEADLINE_EXCEEDED, "the time for the request is up")
+_TOO_LATE = Failure(Reason.DEADLINE_TOO_SHORT, "the queue is too long for the request's deadline")
 _UNGUIDED = Guide()
+_UNTOLD = KvCache(0, 1)
 _DOWN = Failure(Reason.ENGINE_FAILED, "the engine is not running", 1.0)
 
 
@@ -53,6 +62,10 @@ class Call:
     sent_tokens: int = 0
     known_tokens: int = 0
     """The tokens sent when the caller was last known to be there."""
+    latest_s: float = math.inf
+    """The instant of CLOCK_MONOTONIC by which it must begin to be done in time."""
+    timer: asyncio.TimerHandle | None = None
+    """Ends it when its time is up."""
 
 
 @dataclass(slots=True)
@@ -64,24 +77,26 @@ class Serving:
     guides: GuideChecker
     publisher: Publisher
     spans: EngineSpans | None
+    context_window: int
+    """The most tokens of prompt and completion together."""
     figures: Figures = field(default_factory=Figures)
     calls: dict[int, Call] = field(default_factory=dict[int, Call])
     """The requests that have not ended, by number."""
+    _kv_cache: KvCache = _UNTOLD
     _checks: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, asyncio.Task[None]])
     """The guides that are tried, one after the other, by the call that they came with."""
     _ids: "itertools.count[int]" = field(default_factory=itertools.count)
+    _patience: asyncio.TimerHandle | None = None
 
     def accept(self, generation: Generation, caller: Caller, trace: Mapping[str, str]) -> int:
         """Take a request, and return its number; all else is said to the caller."""
+        if trace:
+            generation = msgspec.structs.replace(generation, trace_headers=dict(trace))
         call = Call(next(self._ids), generation, caller, trace, time.monotonic_ns())
         self.calls[call.id] = call
-        try:
-            self.admission.enter(
-                call.id, generation.n, generation.priority, lambda: self._begin(call)
-            )
-        except QueueFullError as error:
-            full = Failure(Reason.QUEUE_FULL, "the queue is full", error.retry_after_s)
-            self._end(call, None, full)
+        failure = self._enter(call) if self.process.is_up else _DOWN
+        if failure is not None:
+            self._end(call, None, failure)
         return call.id
 
     def cancel(self, identity: int) -> None:
@@ -96,28 +111,154 @@ class Serving:
         if not self.process.cancel(call.id):
             self._end(call, None, _LEFT)
 
+    def load(self) -> Load:
+        """Return how busy the engine is."""
+        admission = self.admission
+        sequences = admission.running + admission.waiting_sequences
+        tokens = admission.running_tokens + admission.waiting_tokens
+        return Load(
+            utilization=max(
+                sequences / admission.limits.sequences, tokens / max(1, admission.max_tokens)
+            ),
+            running=admission.running,
+            waiting=admission.waiting,
+            waiting_tokens=admission.waiting_tokens,
+            kv_cache_usage_ratio=self.figures.kv_cache_usage_ratio,
+            tokens_per_s=self.figures.tokens_per_s,
+            sequences_per_s=admission.sequences_per_s(),
+        )
+
     async def run(self) -> None:
         """Keep the engine running, and publish the figures, until cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self.process.run())
+                tasks.create_task(self.process.run(self))
                 tasks.create_task(self._publish())
         finally:
+            self._stop_waiting_for_it()
+            self._fail_those_that_wait()
             await self.guides.close()
 
+    def up(self, kv_cache: KvCache) -> None:
+        """Let requests in: the engine's process is ready."""
+        self._stop_waiting_for_it()
+        self._kv_cache = kv_cache
+        self.admission.open(self._kv_cache_tokens())
+
+    def down(self) -> None:
+        """Let nobody in: the engine's process has ended. Those that wait may keep their place."""
+        self.figures.restarts += 1
+        self.admission.close()
+        if self._patience is None:
+            loop = asyncio.get_running_loop()
+            self._patience = loop.call_later(_PATIENCE_S, self._fail_those_that_wait)
+
+    def did(self, work: frames.Work) -> None:
+        """Count what the engine has done."""
+        self.figures.count(work)
+
     async def _publish(self) -> None:
+        figures, admission = self.figures, self.admission
         while True:
-            figures = self.figures
-            figures.running = self.admission.running
-            figures.waiting = self.admission.waiting
-            figures.kv_cache_usage_ratio = self.process.kv_cache_usage_ratio
-            self.publisher.publish(figures)
+            generated_before = figures.generated_tokens
             await asyncio.sleep(_PUBLISH_S)
+            figures.time_passed(_PUBLISH_S, generated_before)
+            figures.running = admission.running
+            figures.running_tokens = admission.running_tokens
+            figures.waiting = admission.waiting
+            figures.waiting_tokens = admission.waiting_tokens
+            self.publisher.publish(figures)
+
+    def _enter(self, call: Call) -> Failure | None:
+        """Queue a request up, or return why not."""
+        try:
+            call.generation = self._fitted(call.generation)
+            demand = self._demand(call)
+            self.admission.enter(call.id, demand, lambda: self._begin(call))
+        except _RefusedError as refused:
+            return Failure(Reason.INVALID, refused.problem, field=refused.field)
+        except TooLateError:
+            return _TOO_LATE
+        except QueueFullError as error:
+            return Failure(Reason.QUEUE_FULL, "the queue is full", error.retry_after_s)
+        return None
+
+    def _fitted(self, generation: Generation) -> Generation:
+        """Return the generation with no more output than the KV cache can hold.
+
+        Raises:
+            _RefusedError: it wants more by itself.
+        """
+        prompt, output = len(generation.input_ids), generation.max_output_tokens
+        holds = self._kv_cache_tokens()
+        if prompt + output <= holds:
+            return generation
+        # Whoever wants all of the context window has set no limit, and gets what there is.
+        if prompt + output == self.context_window and prompt < holds:
+            return msgspec.structs.replace(generation, max_output_tokens=holds - prompt)
+        raise _RefusedError(
+            "max_output_tokens",
+            f"a prompt of {prompt} tokens and a completion of {output} need more than the {holds}"
+            " tokens that the KV cache holds",
+        )
+
+    def _demand(self, call: Call) -> Demand:
+        """Return what a request needs of the engine, and set the timer of its deadline.
+
+        Raises:
+            _RefusedError: it needs more than may ever be there.
+        """
+        generation, limits = call.generation, self.admission.limits
+        if generation.n > limits.sequences:
+            raise _RefusedError("n", f"must be at most {limits.sequences}")
+        block = self._kv_cache.block_tokens
+        length = len(generation.input_ids) + generation.max_output_tokens
+        tokens = generation.n * math.ceil(length / block) * block
+        if tokens > self.admission.max_tokens:
+            raise _RefusedError(
+                "max_output_tokens",
+                f"a prompt of {len(generation.input_ids)} tokens and a completion of"
+                f" {generation.max_output_tokens}, {generation.n} times, need more than the"
+                f" {self.admission.max_tokens} tokens that are admitted at once",
+            )
+        if generation.time_budget_ms is not None:
+            budget_s = generation.time_budget_ms / 1000
+            # Each token takes a step, as long as those of now.
+            step_s = self.figures.step_s if self.admission.running else 0.0
+            needed_s = max(1, generation.min_output_tokens) * step_s
+            call.latest_s = call.arrived_ns / 1e9 + budget_s - needed_s
+            loop = asyncio.get_running_loop()
+            call.timer = loop.call_later(budget_s, self._give_up, call)
+        return Demand(generation.n, tokens, generation.priority, call.latest_s)
+
+    def _kv_cache_tokens(self) -> int:
+        """Return what the KV cache holds; where the engine does not tell, all that is wanted."""
+        return self._kv_cache.blocks * self._kv_cache.block_tokens or sys.maxsize
+
+    def _give_up(self, call: Call) -> None:
+        check = self._checks.get(call.id)
+        if check is not None:
+            check.cancel()
+        self.process.cancel(call.id)
+        self._end(call, None, _LATE)
+
+    def _fail_those_that_wait(self) -> None:
+        for identity in self.admission.waiting_ones():
+            self._end(self.calls[identity], None, _DOWN)
+
+    def _stop_waiting_for_it(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def _begin(self, call: Call) -> None:
         generation = call.generation
+        if time.monotonic() > call.latest_s:
+            # It would only take the time of those behind it.
+            asyncio.get_running_loop().call_soon(self._end, call, None, _TOO_LATE)
+            return
         guide = Guide(generation.json_schema, generation.regex)
-        if guide == _UNGUIDED:
+        if guide == _UNGUIDED or is_harmless(guide):
             self._start(call)
         else:
             self._check(call, guide)
@@ -155,6 +296,8 @@ class Serving:
             call.caller.accept()
 
     def _deliver(self, call: Call, update: frames.Update) -> None:
+        if call.id not in self.calls:
+            return
         end = update.end
         if end is not None and end.failure is not None:
             self._end(call, end, end.failure)
@@ -163,6 +306,8 @@ class Serving:
             is_last = end is not None and position == len(update.pieces)
             timings = _timings(call, end) if end is not None and is_last else None
             call.sent_tokens += len(piece.token_ids)
+            if piece.cached_input_tokens:
+                self.figures.count_cached(piece.cached_input_tokens)
             call.caller.take(piece, timings)
         if end is not None:
             self._end(call, end, None)
@@ -170,16 +315,26 @@ class Serving:
     def _end(self, call: Call, end: frames.End | None, failure: Failure | None) -> None:
         if call.id not in self.calls:
             return
+        if call.timer is not None:
+            call.timer.cancel()
         if failure is not None:
             call.caller.fail(failure)
+            self.figures.failures[failure.reason] += 1
         generated = end.generated_tokens if end is not None else call.sent_tokens
-        self.figures.generated_tokens += generated
         if call.has_left:
             self.figures.abandoned_tokens += max(0, generated - call.known_tokens)
         del self.calls[call.id]
         self.admission.leave(call.id)
         if self.spans is not None:
             self.spans.write(_course(call, end, generated, failure), call.trace)
+
+
+@dataclass(slots=True, eq=False)
+class _RefusedError(Exception):
+    """The request can never be served."""
+
+    field: str
+    problem: str
 
 
 def _timings(call: Call, end: frames.End) -> Timings:

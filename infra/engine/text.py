@@ -3,6 +3,7 @@
 import codecs
 from collections.abc import Iterable, Sequence
 
+from infra.engine import stops as stop_texts
 from infra.engine.vocabulary import Vocabulary
 
 
@@ -18,7 +19,6 @@ class TextStream:
         self._at_start = vocabulary.strip_first_space
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._stops = stops
-        self._longest = max(map(len, stops), default=0)
         self._held = ""
         self.matched_stop = ""
         """The stop string that ended the text; nothing comes after it."""
@@ -50,22 +50,11 @@ class TextStream:
         if self.matched_stop or not text:
             return ""
         self._held += text
-        found = [(at, stop) for stop in self._stops if (at := self._held.find(stop)) >= 0]
-        if found:
-            # The one that is complete first, so that it does not matter how the text was cut.
-            at, self.matched_stop = min(
-                found, key=lambda match: (match[0] + len(match[1]), match[0])
-            )
+        found = stop_texts.first(self._held, self._stops)
+        if found is not None:
+            at, self.matched_stop = found
             return self._give(at)
-        return self._give(self._safe_length())
-
-    def _safe_length(self) -> int:
-        """Return how much of the held text cannot become part of a stop string."""
-        for start in range(max(0, len(self._held) - self._longest + 1), len(self._held)):
-            tail = self._held[start:]
-            if any(stop.startswith(tail) for stop in self._stops):
-                return start
-        return len(self._held)
+        return self._give(stop_texts.safe_length(self._held, self._stops))
 
     def _give(self, length: int) -> str:
         given, self._held = self._held[:length], self._held[length:]

@@ -9,6 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+_MARKERS = frozenset(
+    {
+        *("<think>", "</think>", "<tool_call>", "</tool_call>", "<|python_tag|>"),
+        *("[TOOL_CALLS]", "[CALL_ID]", "[ARGS]"),
+    }
+)
+"""Tokens that are shown even where they are special: whoever asked takes the text apart by them."""
+
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 
 
@@ -17,7 +25,7 @@ class Vocabulary:
 
     def __init__(self, tokens: Sequence[bytes], *, strip_first_space: bool) -> None:
         self.tokens = tokens
-        """The bytes of each token, by id; empty for special tokens, which are never shown."""
+        """The bytes of each token, by id; empty for special tokens, which are not shown."""
         self.strip_first_space = strip_first_space
         """A text loses its first character if that is a space, which SentencePiece puts there."""
 
@@ -42,7 +50,7 @@ class Vocabulary:
         special: set[int] = set()
         for added in spec["added_tokens"]:
             texts[added["id"]] = added["content"]
-            if added["special"]:
+            if added["special"] and added["content"] not in _MARKERS:
                 special.add(added["id"])
         tokens = [b""] * (max(texts) + 1)
         for token, text in texts.items():

@@ -8,6 +8,7 @@ dies, and Triton 2.51 neither ends the stub's streams nor starts another, and ca
 import argparse
 import contextlib
 import itertools
+import json
 import os
 import select
 import signal
@@ -16,6 +17,7 @@ import time
 from pathlib import Path
 
 from infra.engine import frames
+from infra.engine.command import EngineName
 from infra.engine.engine import Engine, Generation
 from infra.engine.failure import Failure, Reason
 from infra.engine.running import Running
@@ -25,6 +27,8 @@ _RECEIVE_BYTES = 1 << 20
 _MESSAGES_PER_CORE_S = 500.0
 """A message costs 0.3 ms of CPU here, in Triton and at its caller, so at most a sixth of all goes
 to them: with many streams tokens pile up for longer than the interval (64 on 2 cores: 64 ms)."""
+_HEARTBEAT_S = 1.0
+"""The other end hears as often that the engine is not stuck."""
 _CANCELLED = Failure(Reason.CANCELLED, "the caller has left")
 
 
@@ -40,7 +44,9 @@ class Worker:
         self._interval_s = interval_s
         self._messages_per_s = _MESSAGES_PER_CORE_S * (os.cpu_count() or 1)
         self._inbox = bytearray()
-        self._outbox = bytearray(frames.pack(frames.Ready(engine.name)))
+        self._outbox = bytearray(frames.pack(frames.Ready(engine.name, engine.kv_cache())))
+        self._work = frames.Work()
+        self._next_heartbeat = 0.0
         self._running: dict[int, Running] = {}
         self._by_sequence: dict[int, Running] = {}
         self._sequences = itertools.count()
@@ -60,10 +66,11 @@ class Worker:
             if self._by_sequence:
                 self._step()
             self._flush_if_due()
+            self._beat_if_due()
 
     def _exchange(self) -> None:
         """Send and receive what can be; wait for it only when the engine has nothing to do."""
-        wait_s = 0.0 if self._by_sequence or (self._unsent and not self._outbox) else None
+        wait_s = 0.0 if self._by_sequence or (self._unsent and not self._outbox) else _HEARTBEAT_S
         readable, writable, _ = select.select(
             [self._peer], [self._peer] if self._outbox else [], [], wait_s
         )
@@ -100,15 +107,20 @@ class Worker:
             self._post([running.failed(Failure(Reason.INVALID, str(error)))])
         else:
             self._running[identity] = running
+            self._work.prompt_tokens += len(generation.input_ids) * generation.n
 
     def _step(self) -> None:
         now_ns = time.monotonic_ns()
         for running in self._running.values():
             running.first_step_ns = running.first_step_ns or now_ns
+        self._work.steps += 1
+        self._work.sequence_steps += len(self._by_sequence)
         progress = self._engine.step()
+        self._work.step_ns += time.monotonic_ns() - now_ns
         now_ns = time.monotonic_ns()
         urgent = []
         for made in progress:
+            self._work.generated_tokens += len(made.token_ids)
             running = self._by_sequence[made.sequence]
             choice = running.take(made, now_ns)
             self._unsent[running.id] = running
@@ -142,14 +154,20 @@ class Worker:
         for update in updates:
             if update.end is not None:
                 self._release(self._running.pop(update.id))
-        self._post(updates)
+        if updates:
+            self._post(updates)
 
     def _post(self, updates: list[frames.Update]) -> None:
-        if updates:
-            usage = self._engine.kv_cache_usage_ratio()
-            self._outbox += frames.pack(frames.Updates(updates, usage))
-            with contextlib.suppress(BlockingIOError):
-                del self._outbox[: self._peer.send(self._outbox)]
+        self._next_heartbeat = time.monotonic() + _HEARTBEAT_S
+        self._work.kv_cache_usage_ratio = self._engine.kv_cache_usage_ratio()
+        self._outbox += frames.pack(frames.Updates(updates, self._work))
+        self._work = frames.Work()
+        with contextlib.suppress(BlockingIOError):
+            del self._outbox[: self._peer.send(self._outbox)]
+
+    def _beat_if_due(self) -> None:
+        if time.monotonic() >= self._next_heartbeat and not self._outbox:
+            self._post([])
 
     def _release(self, running: Running) -> None:
         """Free the places of the choices that are still open."""
@@ -167,20 +185,35 @@ def main() -> None:
     parser.add_argument("--max-sequences", type=int, required=True)
     parser.add_argument("--kv-cache-mib", type=int, required=True)
     parser.add_argument("--stream-interval-ms", type=float, required=True)
+    parser.add_argument("--engine", type=EngineName, choices=list(EngineName), required=True)
+    parser.add_argument("--engine-args", type=json.loads, required=True, help="a JSON object")
+    parser.add_argument("--adapters", type=json.loads, required=True, help="folders, by name")
     given = parser.parse_args()
+    # An engine's own processes would hold it open after this one has gone.
+    os.set_inheritable(given.socket, False)  # noqa: FBT003 - it takes no keyword
     server = os.pidfd_open(given.server)
     # Ctrl-C reaches the whole group of processes; this one ends when its parent lets go of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    from infra.engine.openvino import OpenVinoEngine  # noqa: PLC0415 - each engine is an extra
-
-    engine = OpenVinoEngine(given.model, given.max_sequences, given.kv_cache_mib)
+    engine = _engine(given)
     vocabulary = Vocabulary.read(given.model / "tokenizer.json")
     try:
-        with socket.socket(fileno=given.socket) as peer:
+        with contextlib.closing(engine), socket.socket(fileno=given.socket) as peer:
             Worker(engine, vocabulary, peer, given.stream_interval_ms / 1000).run()
     except ConnectionError:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(server, signal.SIGKILL)
+
+
+def _engine(given: argparse.Namespace) -> Engine:
+    # Each engine is an extra, and takes long to import.
+    if given.engine is EngineName.TENSORRT_LLM:
+        from infra.engine.tensorrt_llm.engine import TensorRtLlmEngine  # noqa: PLC0415
+
+        adapters = {name: Path(folder) for name, folder in given.adapters.items()}
+        return TensorRtLlmEngine(given.model, given.max_sequences, given.engine_args, adapters)
+    from infra.engine.openvino import OpenVinoEngine  # noqa: PLC0415
+
+    return OpenVinoEngine(given.model, given.max_sequences, given.kv_cache_mib)
 
 
 if __name__ == "__main__":

@@ -1,44 +1,59 @@
-"""The processes that a part has started itself, watched for their end."""
+"""The processes that a part has started itself, watched for the end of one that it needs."""
 
 import asyncio
-import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+_POLL_S = 0.5
+
+Command = Sequence[str]
+Needs = Callable[[Command, Sequence[Command]], Awaitable[bool]]
+"""Tells whether a part needs a child that has ended, given the commands of those that still run."""
 
 
-@contextmanager
-def watched(pid: int, lost: Callable[[str], None]) -> Iterator[None]:
-    """Call `lost` with the name of each child that a process has now, once the child ends."""
-    loop = asyncio.get_running_loop()
+class Child(NamedTuple):
+    """A process that another one has started."""
 
-    def ended(handle: int, name: str) -> None:
-        loop.remove_reader(handle)
-        lost(name)
-
-    with ExitStack() as watches:
-        for child, name in _children(pid).items():
-            try:
-                handle = os.pidfd_open(child)
-            except ProcessLookupError:
-                lost(name)
-                continue
-            watches.callback(os.close, handle)
-            loop.add_reader(handle, ended, handle, name)
-            watches.callback(loop.remove_reader, handle)
-        yield
+    pid: int
+    started: str
+    """Tells it from another process that has come to its number."""
+    name: str
 
 
-def _children(pid: int) -> dict[int, str]:
-    """Return the names of a process's children, by their pid."""
+async def lost(pid: int, known: Mapping[Child, Command], needs: Needs) -> str:
+    """Wait until a process has lost a child that it needs, and return the child's name.
+
+    Children may come and go; `known` are those that there were.
+    """
+    while True:
+        now = await running(pid)
+        for child in known.keys() - now.keys():
+            if await needs(known[child], list(now.values())):
+                return child.name
+        known = now
+        await asyncio.sleep(_POLL_S)
+
+
+async def running(pid: int) -> Mapping[Child, Command]:
+    """Return a process's children that run, with their commands."""
+    return await asyncio.to_thread(_running, pid)
+
+
+def _running(pid: int) -> Mapping[Child, Command]:
     children = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             stat = (entry / "stat").read_text(encoding="utf-8")
+            # `12 (name) S 1 …`: the name may hold anything; then the state, the parent, and, 20th
+            # of these, the start.
+            number_and_name, _, rest = stat.rpartition(")")
+            fields = rest.split()
+            if int(fields[1]) != pid or fields[0] == "Z":
+                continue
+            command = (entry / "cmdline").read_text(encoding="utf-8").split("\0")
         except (FileNotFoundError, ProcessLookupError):
             continue
-        # `12 (name) S 1 …`: the name may hold anything; after it come the state and the parent.
-        number_and_name, _, rest = stat.rpartition(")")
-        if int(rest.split()[1]) == pid:
-            children[int(entry.name)] = number_and_name.partition("(")[2]
+        name = number_and_name.partition("(")[2]
+        children[Child(int(entry.name), fields[19], name)] = command
     return children

@@ -1,14 +1,12 @@
 """The files that are rendered for the parts of a mesh, and where they are in its folder."""
 
-import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from catenary.config.v1.mesh_pb2 import MeshConfig
 from infra.envoy import render as envoy
 from infra.local.ports import HOST, Ports
-from infra.triton import repository
+from infra.triton import placement
 from infra.triton import server as triton
 
 
@@ -32,27 +30,13 @@ def envoy_config(folder: Path) -> Path:
     return folder / "envoy.yaml"
 
 
-def write_triton(folder: Path, config: MeshConfig) -> None:
-    """Write what Triton reads.
+def write_triton(folder: Path) -> None:
+    """Write what Triton needs to start; the inference link puts the models into its repository.
 
     Raises:
         FileNotFoundError: Triton is not installed, or not for this Python.
     """
-    models = [
-        repository.ServedModel(
-            name=model.name,
-            path=Path(model.path),
-            max_sequences=model.max_sequences,
-            max_queue=model.max_queue,
-            kv_cache_mib=model.kv_cache_mib,
-            stream_interval_s=model.stream_interval.ToNanoseconds() / 1e9,
-        )
-        for model in config.inference.models
-    ]
-    # A model that is no longer configured must not be served.
-    shutil.rmtree(triton_models(folder), ignore_errors=True)
-    otlp_endpoint = config.telemetry.otlp_endpoint
-    repository.write(triton_models(folder), models, sys.executable, otlp_endpoint)
+    placement.clear(triton_models(folder))
     triton.link_backend(triton_backends(folder))
 
 

@@ -9,7 +9,7 @@ from catenary.cli import record
 from infra.local import files, ports
 from infra.local.errors import LocalError
 from infra.local.part import Tiers
-from infra.local.parts import Plan
+from infra.local.parts import Plan, in_triton
 from infra.local.recording import Recording
 from infra.local.supervisor import Report, Supervisor
 
@@ -36,7 +36,7 @@ def prepare(plan: Plan) -> Tiers:
 def _require_triton(plan: Plan) -> None:
     """Check that the Triton that is somebody else's serves the models, as our own would."""
     address = plan.config.inference.triton_address
-    models = [model.name for model in plan.config.inference.models]
+    models = [model.triton.model or model.name for model in plan.models.models if in_triton(model)]
     try:
         asyncio.run(health.triton(address, models))
     except health.NotReadyError as error:
@@ -55,7 +55,6 @@ def run(plan: Plan, tiers: Tiers, report: Report) -> None:
         pid=os.getpid(),
         placement=plan.placement,
         admin=f"{ports.HOST}:{plan.ports.admin}",
-        models=plan.models,
         parts=[],
     )
     supervisor = Supervisor(tiers, files.logs(plan.folder), Recording(report, mesh, plan.folder))
@@ -67,8 +66,8 @@ def run(plan: Plan, tiers: Tiers, report: Report) -> None:
 
 def _write(plan: Plan) -> None:
     files.logs(plan.folder).mkdir(parents=True, exist_ok=True)
-    if plan.models:
-        files.write_triton(plan.folder, plan.config)
+    if plan.has_triton:
+        files.write_triton(plan.folder)
     mesh_port = plan.ports.mesh if plan.placement == "split" else None
     files.write_envoy(plan.folder, plan.config, plan.ports, plan.addresses(), mesh_port)
 

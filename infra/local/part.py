@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from catenary.cli.record import Kind
+from infra.local.children import Needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,8 @@ class Part:
     kind: Kind
     command: Sequence[str]
     probe: Callable[[], Awaitable[object]]
-    """Asks the process whether it can serve; raises NotReadyError while it cannot."""
+    """Asks the process whether it can serve; raises NotReadyError while it cannot, and FailedError
+    when something of it never will."""
     address: str
     """Where it serves, as host:port."""
     metrics: str
@@ -29,8 +31,8 @@ class Part:
     """How long it may take to end after SIGTERM."""
     clear: Callable[[], None] | None = None
     """Removes what a run that was killed may have left behind."""
-    needs_children: bool = False
-    """It serves no more once a process that it started has ended, and must be started anew."""
+    needs_child: Needs | None = None
+    """Tells whether it serves no more, now that a process that it started has ended."""
     telling: str = ""
     """What the line holds that tells why it cannot start; without one, the last line tells."""
 

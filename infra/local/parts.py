@@ -3,15 +3,17 @@
 import functools
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from catenary import health
 from catenary.config.v1.mesh_pb2 import MeshConfig
+from catenary.config.v1.models_pb2 import ModelConfig, ModelsConfig
 from infra.envoy import render as envoy
 from infra.local import files
+from infra.local.children import Command
 from infra.local.part import Part, Tiers
 from infra.local.ports import HOST, Ports
 from infra.triton import server as triton
@@ -31,6 +33,8 @@ class Plan:
     config_file: Path
     config: MeshConfig
     """What the file says, with every default."""
+    models_file: Path
+    models: ModelsConfig
     placement: Placement
     replicas: Mapping[str, int]
     """How many processes each link has in `split`; one where it is not named."""
@@ -39,15 +43,15 @@ class Plan:
     """Where the files that are rendered for the parts are."""
 
     @property
-    def models(self) -> list[str]:
-        """The models that the mesh's own Triton loads."""
+    def has_triton(self) -> bool:
+        """Whether the mesh has a Triton of its own."""
         if self.config.inference.triton_address:
-            return []
-        return [model.name for model in self.config.inference.models]
+            return False
+        return any(in_triton(model) for model in self.models.models)
 
     def tiers(self) -> Tiers:
         """Return the parts: Triton, unless it is somebody else's; then the links; then Envoy."""
-        return [[_triton(self)] if self.models else [], _links(self), [_envoy(self)]]
+        return [[_triton(self)] if self.has_triton else [], _links(self), [_envoy(self)]]
 
     def addresses(self) -> dict[str, list[str]]:
         """Return where Envoy reaches the replicas of each link."""
@@ -60,6 +64,12 @@ class Plan:
     def count(self, link: str) -> int:
         """Return how many processes the link has."""
         return self.replicas.get(link, 1)
+
+
+def in_triton(model: ModelConfig) -> bool:
+    """Tell whether a model lives in the Triton of the mesh, be it its own or somebody else's."""
+    has_backend = model.engine in ("in_process", "openai", "embeddings")
+    return not has_backend and not model.triton.address
 
 
 def _at(port: int) -> str:
@@ -76,7 +86,7 @@ def _triton(plan: Plan) -> Part:
         kind="triton",
         command=triton.command(listens, models, backends, _TRITON_EXIT_S),
         environment=triton.environment(os.environ),
-        probe=functools.partial(health.triton, address, plan.models),
+        probe=functools.partial(health.triton, address, ()),
         address=address,
         metrics=f"http://{_at(ports.triton_metrics)}/metrics",
         ports={
@@ -87,9 +97,21 @@ def _triton(plan: Plan) -> Part:
         stop_s=_TRITON_EXIT_S + _AFTER_DRAIN_S,
         clear=functools.partial(triton.clear_shared_memory, ports.triton_grpc),
         # Triton goes on without the process that runs a model's Python, and even says it is ready.
-        needs_children=True,
-        telling="failed to load '",
+        needs_child=functools.partial(triton_needs, address),
     )
+
+
+async def triton_needs(address: str, child: Command, others: Sequence[Command]) -> bool:
+    """Tell whether Triton lacks a child that has ended: the model it ran still counts as ready."""
+    script = next((Path(word) for word in child if word.endswith("/model.py")), None)
+    # Triton has reloaded the model, and another process runs it.
+    if script is None or any(str(script) in other for other in others):
+        return False
+    try:
+        await health.triton(address, [script.parents[1].name])
+    except health.NotReadyError:
+        return False
+    return True
 
 
 def _links(plan: Plan) -> list[Part]:
@@ -108,20 +130,25 @@ def _process(plan: Plan, link: str, replica: int, *, name: str, module: str) -> 
     """Return the process of a link; in `single`, that of the first link holds all of them."""
     listen, metrics = plan.ports.link(link, replica), plan.ports.metrics(link, replica)
     if plan.placement == "single" or link == ORDER[-1]:
-        beyond = ("--triton", _at(plan.ports.triton_grpc))
+        beyond = ["--triton", _at(plan.ports.triton_grpc)]
+        if plan.has_triton:
+            beyond += ["--repository", str(files.triton_models(plan.folder))]
+        probe = health.models
     else:
-        beyond = ("--upstream", _at(plan.ports.mesh))
+        beyond = ["--upstream", _at(plan.ports.mesh)]
+        probe = health.link
     return Part(
         name=name,
         kind="links",
         command=[
             *(sys.executable, "-m", module),
             *("--config", str(plan.config_file.resolve())),
+            *("--models", str(plan.models_file.resolve())),
             *("--listen", _at(listen)),
             *("--metrics", _at(metrics)),
             *beyond,
         ],
-        probe=functools.partial(health.link, _at(listen)),
+        probe=functools.partial(probe, _at(listen)),
         address=_at(listen),
         metrics=f"http://{_at(metrics)}/metrics",
         ports={listen: "gRPC", metrics: "metrics"},

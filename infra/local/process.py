@@ -6,10 +6,12 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
 from infra.local import guard as guard_script
+from infra.local.children import Child, Command
 from infra.local.log import PartLog
 from infra.local.part import Part
 
@@ -66,6 +68,8 @@ class Process:
         self.log = log
         self.pid = child.pid
         self.started = time.monotonic()
+        self.children: Mapping[Child, Command] = {}
+        """What it had started itself when it became ready."""
         self._child = child
         self._output = output
         self._lost = ""

@@ -45,7 +45,7 @@ class Screen:
     def complete(self) -> None:
         """Say how to talk to the mesh."""
         address = f"{HOST}:{self.plan.ports.edge}"
-        model = self.plan.config.inference.models[0].name
+        model = self.plan.models.models[0].name
         command, status = _command(), f" {self.options}" if self.options else ""
         chat = "" if address == _DEFAULT_EDGE else f" --address {address}"
         body = (

@@ -4,13 +4,13 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from catenary.health import NotReadyError
-from infra.local.children import watched
+from catenary.health import FailedError, NotReadyError
+from infra.local import children
 from infra.local.errors import PartFailedError
 from infra.local.log import PartLog
 from infra.local.part import Part, Tiers
@@ -102,9 +102,7 @@ class Supervisor:
         while True:
             process = await self._start(part, log, guard)
             was_ready = await self._becomes_ready(process)
-            needs_children = was_ready and part.needs_children
-            with watched(process.pid, process.lose) if needs_children else nullcontext():
-                how = await asyncio.shield(process.end)
+            how = await self._ends(process)
             if not was_ready and not deaths:
                 problem = f"{how} before it was ready{_why(part, log.last())}"
                 raise PartFailedError(part.name, problem, log.last())
@@ -118,6 +116,21 @@ class Supervisor:
             deaths.append(now)
             self._report.ended(part, how, log.last(), pause_s)
             await asyncio.sleep(pause_s)
+
+    async def _ends(self, process: Process) -> str:
+        """Wait until the part has ended, and end it once it has lost a process that it needs."""
+        needs = process.part.needs_child
+        if needs is None or process.end.done():
+            return await asyncio.shield(process.end)
+        lost = asyncio.create_task(children.lost(process.pid, process.children, needs))
+        try:
+            await asyncio.wait([lost, process.end], return_when=asyncio.FIRST_COMPLETED)
+            if lost.done():
+                process.lose(lost.result())
+            return await asyncio.shield(process.end)
+        finally:
+            lost.cancel()
+            await asyncio.gather(lost, return_exceptions=True)
 
     async def _start(self, part: Part, log: PartLog, guard: Guard) -> Process:
         try:
@@ -136,23 +149,30 @@ class Supervisor:
                 while not process.end.done():
                     try:
                         await part.probe()
+                    except FailedError as error:
+                        if part.name in self._not_ready:
+                            raise PartFailedError(part.name, str(error)) from None
+                        # Started again it serves as well as it can.
+                        return await self._is_ready(process)
                     except NotReadyError as error:
                         why = str(error)
                         await asyncio.wait([process.end], timeout=_POLL_S)
                     else:
-                        self._is_ready(process)
-                        return True
+                        return await self._is_ready(process)
         except TimeoutError:
             problem = f"was not ready within {self._limits.start_s:.0f} s: it {why}"
             raise PartFailedError(part.name, problem, process.log.last()) from None
         return False
 
-    def _is_ready(self, process: Process) -> None:
+    async def _is_ready(self, process: Process) -> bool:
+        if process.part.needs_child is not None:
+            process.children = await children.running(process.pid)
         self._report.ready(process.part, time.monotonic() - process.started)
         if self._not_ready:
             self._not_ready.discard(process.part.name)
             if not self._not_ready:
                 self._report.complete()
+        return True
 
     async def _stop_all(self) -> None:
         self._report.stopping()

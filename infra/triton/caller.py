@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import triton_python_backend_utils as pb_utils
 
 from infra.engine.failure import Failure
+from infra.engine.figures import Load
 from infra.engine.frames import Piece, Timings
 from infra.engine.serving import Serving
 from infra.triton import tensors
@@ -25,6 +26,8 @@ class TritonCaller:
     """One caller, behind Triton."""
 
     sender: pb_utils.InferenceResponseSender
+    load: Callable[[], Load]
+    """Tells how busy the engine is, for the last response."""
     _is_over: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -34,11 +37,11 @@ class TritonCaller:
 
     def take(self, piece: Piece, timings: Timings | None) -> None:
         """Send a piece."""
-        response = tensors.response(piece, timings)
         if timings is None:
+            response = tensors.response(piece, None, None)
             tensors.send(self.sender, response, is_last=False)
         else:
-            self._send_last(response)
+            self._send_last(tensors.response(piece, timings, self.load()))
 
     def fail(self, failure: Failure) -> None:
         """Send a failure."""
@@ -60,19 +63,25 @@ async def watch(serving: Serving) -> None:
     """Give up the requests of callers who have left, until cancelled."""
     while True:
         await asyncio.sleep(_pause_s(len(serving.calls)))
-        present = [
-            (call, call.caller)
-            for call in serving.calls.values()
-            if not call.has_left and isinstance(call.caller, TritonCaller)
-        ]
-        tokens = [call.sent_tokens for call, _ in present]
-        # Each question is a round trip to Triton, which must not hold up the loop.
-        left = await asyncio.to_thread(_left, [caller for _, caller in present])
-        for (call, _), has_left, sent_tokens in zip(present, left, tokens, strict=True):
-            if has_left:
-                serving.cancel(call.id)
-            else:
-                call.known_tokens = sent_tokens
+        # Nothing may stay here of a call that has ended: as long as its response sender is there,
+        # Triton takes the request for running, and does not unload the model.
+        await _give_up_left(serving)
+
+
+async def _give_up_left(serving: Serving) -> None:
+    present = [
+        (call, call.caller)
+        for call in serving.calls.values()
+        if not call.has_left and isinstance(call.caller, TritonCaller)
+    ]
+    tokens = [call.sent_tokens for call, _ in present]
+    # Each question is a round trip to Triton, which must not hold up the loop.
+    left = await asyncio.to_thread(_left, [caller for _, caller in present])
+    for (call, _), has_left, sent_tokens in zip(present, left, tokens, strict=True):
+        if has_left:
+            serving.cancel(call.id)
+        else:
+            call.known_tokens = sent_tokens
 
 
 def _left(callers: Iterable[TritonCaller]) -> list[bool]:

@@ -6,8 +6,8 @@ Triton 2.51 was built against numpy 1 and crashes when it reads such a tensor un
 A caller sends `INPUT_IDS` and whatever else it wants to set; what it leaves out is the model's own
 default. The first response is empty: the engine has taken the request. Each further one is a piece
 of one choice: `TEXT` and `TOKEN_IDS`, with `CHOICE` where it is not 0. The last piece of a choice
-has `FINISH_REASON`. The last response of a stream has `TIMINGS` and Triton's final flag. A failure
-is an error whose text `failure` writes and `parse_failure` reads.
+has `FINISH_REASON`. The last response of a stream has `TIMINGS`, `LOAD` and Triton's final flag. A
+failure is an error whose text `failure` writes and `parse_failure` reads.
 """
 
 import re
@@ -19,7 +19,7 @@ import msgspec
 
 from infra.engine.failure import Failure, Reason
 
-Value = int | float | str | list[int] | list[str]
+Value = int | float | str | list[int] | list[float] | list[str] | dict[int, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Tensor:
     one: bool = True
     """It holds exactly one element; otherwise any number of them."""
     is_json: bool = False
-    """Its text is a JSON array of strings."""
+    """Its text is JSON."""
 
 
 INPUT_IDS = "input_ids"
@@ -54,9 +54,14 @@ INPUTS: Mapping[str, Tensor] = {
     "ignore_eos": Tensor("INT32"),
     "n": Tensor("INT32"),
     "logprobs": Tensor("INT32"),
+    "top_logprobs": Tensor("INT32"),
+    "logit_bias": Tensor("UINT8", one=False, is_json=True),
     "priority": Tensor("INT32"),
+    "time_budget_ms": Tensor("INT32"),
     "json_schema": Tensor("UINT8", one=False),
     "regex": Tensor("UINT8", one=False),
+    "adapter": Tensor("UINT8", one=False),
+    "cache_salt": Tensor("UINT8", one=False),
 }
 """The inputs, by name, all but `input_ids` optional. `engine.Generation` says what they mean."""
 
@@ -64,26 +69,37 @@ TEXT = "text"
 TOKEN_IDS = "token_ids"  # noqa: S105 - tokens of text
 CHOICE = "choice"
 LOGPROBS = "logprobs"
+TOP_TOKEN_IDS = "top_token_ids"  # noqa: S105 - tokens of text
+TOP_LOGPROBS = "top_logprobs"
+CACHED_INPUT_TOKENS = "cached_input_tokens"
 FINISH_REASON = "finish_reason"
 MATCHED_STOP = "matched_stop"
 TIMINGS = "timings"
+LOAD = "load"
 
 OUTPUTS: Mapping[str, Tensor] = {
     TEXT: Tensor("UINT8", one=False),
     TOKEN_IDS: Tensor("INT32", one=False),
     CHOICE: Tensor("INT32"),
     LOGPROBS: Tensor("FP32", one=False),
+    TOP_TOKEN_IDS: Tensor("INT32", one=False),
+    TOP_LOGPROBS: Tensor("FP32", one=False),
+    CACHED_INPUT_TOKENS: Tensor("INT32"),
     FINISH_REASON: Tensor("UINT8", one=False),
     MATCHED_STOP: Tensor("UINT8", one=False),
     TIMINGS: Tensor("INT64", one=False),
+    LOAD: Tensor("FP32", one=False),
 }
 """The outputs, by name.
 
 `text` never ends inside a character. `token_ids` are the tokens generated since the choice's last
 piece, without the one that ended it; text that may begin a stop string lags behind them. `logprobs`
-has one entry a token, when asked for. `finish_reason` is `stop` or `length`; `matched_stop` is the
-stop string that ended the choice. `timings` holds, in nanoseconds, the time in the queue, from the
-queue to the first token, and from there to the last.
+has one entry a token, when asked for. `top_token_ids` and `top_logprobs` have the same number for
+each token, likeliest first; where the engine tells fewer, the rest are tokens below 0. With one of
+the pieces, `cached_input_tokens` tells how much of the prompt was in the KV cache, where the engine
+tells. `finish_reason` is `stop` or `length`; `matched_stop` is the stop string that ended the
+choice. `timings` holds, in nanoseconds, the time in the queue, from the queue to the first token,
+and from there to the last. `load` holds how busy the engine is, as `figures.Load` says.
 """
 
 FINAL = "triton_final_response"
@@ -133,7 +149,8 @@ def decode(tensor: Tensor, data: bytes) -> Value:
         ValueError: the bytes are not such a value.
     """
     if tensor.is_json:
-        return msgspec.json.decode(data, type=list[str])
+        read: Value = msgspec.json.decode(data)
+        return read
     if tensor.datatype == "UINT8":
         return data.decode()
     count = len(data) // _SIZES[tensor.datatype]

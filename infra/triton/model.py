@@ -17,12 +17,12 @@ import msgspec
 import triton_python_backend_utils as pb_utils
 
 from infra.engine import command
-from infra.engine.admission import Admission
-from infra.engine.command import EngineSettings
+from infra.engine.admission import Admission, Limits
+from infra.engine.command import EngineName, EngineSettings
 from infra.engine.engine import Generation
 from infra.engine.failure import Failure, Reason
 from infra.engine.guides import GuideChecker
-from infra.engine.process import EngineProcess
+from infra.engine.process import START_S, EngineProcess
 from infra.engine.serving import Serving
 from infra.engine.spans import EngineSpans
 from infra.triton import tensors
@@ -31,8 +31,9 @@ from infra.triton.metrics import EngineMetrics
 
 _log = logging.getLogger(__name__)
 
-_START_S = 300.0
-_STOP_S = 5.0
+_START_S = {EngineName.OPENVINO: START_S, EngineName.TENSORRT_LLM: 3600.0}
+"""The largest models come from disk at some 100 GiB a minute, and are tuned to the GPU then."""
+_STOP_S = 15.0
 _TRACE_HEADERS = ("traceparent", "tracestate")
 
 
@@ -54,15 +55,12 @@ class TritonPythonModel:
         name = args["model_name"]
         engine = _engine_settings(self._settings)
         self._serving = Serving(
-            EngineProcess(command.worker(engine, os.getppid())),
-            Admission(
-                int(self._settings["max_sequences"]),
-                int(self._settings["max_queue"]),
-                time.monotonic,
-            ),
+            EngineProcess(command.worker(engine, os.getppid()), _START_S[engine.engine]),
+            Admission(_limits(self._settings), time.monotonic),
             GuideChecker(command.guide_worker(engine)),
             EngineMetrics(name),
             EngineSpans(self._provider.get_tracer("catenary"), name) if self._provider else None,
+            self._context_window,
         )
         self._stopped = threading.Event()
         self._loop = asyncio.new_event_loop()
@@ -73,7 +71,7 @@ class TritonPythonModel:
         self._tasks = asyncio.run_coroutine_threadsafe(self._run(), self._loop)
         ready = asyncio.run_coroutine_threadsafe(self._serving.process.ready(), self._loop)
         try:
-            ready.result(_START_S)
+            ready.result(self._serving.process.start_s)
         except (ConnectionError, TimeoutError):
             self.finalize()
             raise
@@ -89,8 +87,9 @@ class TritonPythonModel:
                 refused = tensors.error(Failure(Reason.INVALID, problem, field=field))
                 tensors.send(sender, refused, is_last=True)
             else:
+                caller = TritonCaller(sender, self._serving.load)
                 self._loop.call_soon_threadsafe(
-                    self._serving.accept, generation, TritonCaller(sender), self._trace(request)
+                    self._serving.accept, generation, caller, self._trace(request)
                 )
 
     def finalize(self) -> None:
@@ -122,8 +121,6 @@ class TritonPythonModel:
             raise ValueError(f"{path.rstrip('`')}: {problem}") from None
         if max(generation.input_ids) >= self._vocabulary:
             raise ValueError(f"input_ids: token ids must be below {self._vocabulary}")
-        if generation.n > self._serving.admission.max_sequences:
-            raise ValueError(f"n: must be at most {self._serving.admission.max_sequences}")
         return generation
 
     def _trace(self, request: pb_utils.InferenceRequest) -> Mapping[str, str]:
@@ -133,6 +130,15 @@ class TritonPythonModel:
         return {key: parameters[key] for key in _TRACE_HEADERS if key in parameters}
 
 
+def _limits(settings: Mapping[str, str]) -> Limits:
+    return Limits(
+        sequences=int(settings["max_sequences"]),
+        tokens=int(settings["max_tokens"]),
+        waiting=int(settings["max_queue"]),
+        waiting_tokens=int(settings["max_waiting_tokens"]),
+    )
+
+
 def _engine_settings(settings: Mapping[str, str]) -> EngineSettings:
     return EngineSettings(
         python=settings["python"],
@@ -140,6 +146,9 @@ def _engine_settings(settings: Mapping[str, str]) -> EngineSettings:
         max_sequences=int(settings["max_sequences"]),
         kv_cache_mib=int(settings["kv_cache_mib"]),
         stream_interval_ms=float(settings["stream_interval_ms"]),
+        engine=EngineName(settings["engine"]),
+        engine_args=settings["engine_args"],
+        adapters=settings["adapters"],
     )
 
 

@@ -1,9 +1,16 @@
 """Writes the folder from which Triton serves our models: one model of ours for each."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Self
 
+from google.protobuf import json_format
+
+from catenary.config.v1.models_pb2 import ModelConfig
 from infra.engine.card import ModelCard
+from infra.engine.command import EngineName
 from infra.triton import contract
 
 _PROJECT = Path(__file__).resolve().parents[2]
@@ -34,6 +41,32 @@ class ServedModel:
     """The memory of the paged KV cache."""
     stream_interval_s: float
     """How long tokens may pile up before they leave together; the first never waits."""
+    engine: EngineName = EngineName.OPENVINO
+    engine_args: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Plain values for `tensorrt_llm.LLM`; numbers may come as floats."""
+    adapters: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    """The folders of its low-rank adapters, by name."""
+    max_tokens: int = 0
+    """The most tokens in the engine at once; 0 for what the KV cache holds."""
+    max_waiting_tokens: int = 4_000_000
+    """The most tokens of requests that wait."""
+
+    @classmethod
+    def configured(cls, name: str, config: ModelConfig) -> Self:
+        """Return the model of a configuration, with its defaults filled in, under a name."""
+        return cls(
+            name=name,
+            path=Path(config.path),
+            max_sequences=config.max_sequences,
+            max_queue=config.max_queue,
+            kv_cache_mib=config.kv_cache_mib,
+            stream_interval_s=config.stream_interval.ToNanoseconds() / 1e9,
+            engine=EngineName(config.engine),
+            engine_args=json_format.MessageToDict(config.engine_args),
+            adapters={name: Path(folder) for name, folder in config.adapters.items()},
+            max_tokens=config.max_tokens,
+            max_waiting_tokens=config.max_waiting_tokens,
+        )
 
 
 def write(repository: Path, models: list[ServedModel], python: str, otlp_endpoint: str) -> None:
@@ -48,15 +81,24 @@ def write(repository: Path, models: list[ServedModel], python: str, otlp_endpoin
     """
     for model in models:
         card = ModelCard.read(model.path)
+        context_window = min(
+            card.context_window, int(model.engine_args.get("max_seq_len", card.context_window))
+        )
+        adapters = {name: str(folder) for name, folder in model.adapters.items()}
         parameters = {
             "path": str(model.path),
             "python": python,
             "otlp_endpoint": otlp_endpoint,
             "max_sequences": str(model.max_sequences),
             "max_queue": str(model.max_queue),
+            "max_tokens": str(model.max_tokens),
+            "max_waiting_tokens": str(model.max_waiting_tokens),
             "kv_cache_mib": str(model.kv_cache_mib),
             "stream_interval_ms": f"{model.stream_interval_s * 1000:g}",
-            "context_window": str(card.context_window),
+            "engine": model.engine,
+            "engine_args": json.dumps(dict(model.engine_args)),
+            "adapters": json.dumps(adapters),
+            "context_window": str(context_window),
             "vocabulary": str(card.vocabulary),
         }
         version = repository / model.name / "1"

@@ -45,6 +45,11 @@ def command(ports: Ports, repository: Path, backends: Path, exit_timeout_s: int)
     return [
         str(_wheel() / "bin" / "tritonserver"),
         f"--model-repository={repository}",
+        # What stands in the repository is loaded at the start; what comes later, when it is asked.
+        "--model-control-mode=explicit",
+        "--load-model=*",
+        # A model that cannot be loaded is no reason not to serve the others.
+        "--exit-on-error=false",
         f"--backend-directory={backends}",
         # Two servers on one machine must not share memory under one name.
         f"--backend-config=python,shm-region-prefix-name={_shared_memory(ports.grpc)}",

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from infra.engine.engine import Generation
+from infra.engine.engine import Generation, Rivals
 from infra.engine.failure import Failure, Reason
 from infra.engine.frames import Piece
 from infra.triton import contract
@@ -35,7 +35,7 @@ def read(request: pb_utils.InferenceRequest, context_window: int) -> Generation:
             raise ValueError(f"{name}: {error}") from None
     room = context_window - len(values[contract.INPUT_IDS])
     values.setdefault(contract.MAX_OUTPUT_TOKENS, max(room, 1))
-    generation = msgspec.convert(values, Generation)
+    generation = msgspec.convert(values, Generation, str_keys=True)
     if generation.max_output_tokens > room:
         raise ValueError(
             f"{contract.MAX_OUTPUT_TOKENS}: the prompt of {len(generation.input_ids)} tokens leaves"
@@ -44,8 +44,10 @@ def read(request: pb_utils.InferenceRequest, context_window: int) -> Generation:
     return generation
 
 
-def response(piece: Piece, timings: Sequence[int] | None) -> pb_utils.InferenceResponse:
-    """Write a piece; `timings` stand in the last one only."""
+def response(
+    piece: Piece, timings: Sequence[int] | None, load: Sequence[float] | None
+) -> pb_utils.InferenceResponse:
+    """Write a piece; `timings` and `load` stand in the last one only."""
     tensors = [
         _text(contract.TEXT, piece.text),
         _tensor(contract.TOKEN_IDS, np.array(piece.token_ids, np.int32)),
@@ -54,12 +56,19 @@ def response(piece: Piece, timings: Sequence[int] | None) -> pb_utils.InferenceR
         tensors.append(_tensor(contract.CHOICE, np.array([piece.choice], np.int32)))
     if piece.logprobs:
         tensors.append(_tensor(contract.LOGPROBS, np.array(piece.logprobs, np.float32)))
+    if piece.top_logprobs:
+        tensors += _rivals(piece.top_logprobs)
+    if piece.cached_input_tokens:
+        cached = np.array([piece.cached_input_tokens], np.int32)
+        tensors.append(_tensor(contract.CACHED_INPUT_TOKENS, cached))
     if piece.finish_reason is not None:
         tensors.append(_text(contract.FINISH_REASON, piece.finish_reason))
     if piece.matched_stop:
         tensors.append(_text(contract.MATCHED_STOP, piece.matched_stop))
     if timings is not None:
         tensors.append(_tensor(contract.TIMINGS, np.array(timings, np.int64)))
+    if load is not None:
+        tensors.append(_tensor(contract.LOAD, np.array(load, np.float32)))
     return pb_utils.InferenceResponse(tensors)
 
 
@@ -83,6 +92,14 @@ def send(
 ) -> None:
     """Hand a response to Triton, which has copied it when this returns."""
     sender.send(made, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL if is_last else 0)
+
+
+def _rivals(top_logprobs: Sequence[Rivals]) -> list[pb_utils.Tensor]:
+    width = max(map(len, top_logprobs))
+    rows = [[*rivals, *[_NOBODY] * (width - len(rivals))] for rivals in top_logprobs]
+    ids = np.array([token for row in rows for token, _ in row], np.int32)
+    logprobs = np.array([logprob for row in rows for _, logprob in row], np.float32)
+    return [_tensor(contract.TOP_TOKEN_IDS, ids), _tensor(contract.TOP_LOGPROBS, logprobs)]
 
 
 def _text(name: str, text: str) -> pb_utils.Tensor:
@@ -111,6 +128,7 @@ class _Shared:
         return _CPU
 
 
+_NOBODY = (-1, 0.0)
 _CPU = (1, 0)
 _TAKEN = b"used_dltensor"
 _rename = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_char_p)(

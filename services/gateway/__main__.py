@@ -3,15 +3,25 @@
 from collections.abc import Sequence
 
 from services.gateway.link import Gateway
+from services.gateway.places import Places
 from services.gateway.surfaces import surfaces
+from services.gateway.unary import GatewayUnary
 from services.process import Process, main
 from services.server import Service
 
 
 def build(process: Process) -> Sequence[Service]:
     """Build the gateway round the link that follows it."""
-    gateway = Gateway(process.upstream_of("gateway"), process.config.gateway)
-    return surfaces(process.hop("gateway", gateway), process.models, process.tracing)
+    config = process.config
+    places = Places(config.gateway.max_calls)
+    gateway = Gateway(process.upstream_of("gateway"), config.gateway, places)
+    unary = GatewayUnary(process.end_of_chain(), config.gateway, places, config.router.aliases)
+    return surfaces(
+        process.hop("gateway", gateway),
+        process.unary_hop("gateway", unary),
+        process.catalogue(),
+        process.tracing,
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,28 @@
-"""A call's deadline, enforced while its stream is awaited."""
+"""A call's deadline, set where the caller set none, and enforced while its stream is awaited."""
 
 import asyncio
+import time
+from dataclasses import replace
 from typing import cast
 
+from catenary.config.v1.mesh_pb2 import GatewayConfig
 from catenary.v1 import generation_pb2 as pb
 from services import errors
-from services.link import Events
+from services.link import Call, Events
+
+
+def budgeted(call: Call, config: GatewayConfig) -> Call:
+    """Return the call with a deadline: its own, or the configured one.
+
+    Raises:
+        MeshError: DEADLINE_EXCEEDED, when no time is left.
+    """
+    if call.deadline is None:
+        budget_s = config.default_deadline.ToNanoseconds() / 1e9
+        return replace(call, deadline=time.monotonic() + budget_s)
+    if call.time_remaining() == 0:
+        raise errors.deadline_exceeded()
+    return call
 
 
 class Deadline:

@@ -1,14 +1,12 @@
 """The gateway: the link that callers from outside meet first."""
 
-import time
 from contextlib import aclosing, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 from catenary.config.v1.mesh_pb2 import GatewayConfig
 from catenary.v1 import generation_pb2 as pb
 from catenary.v1.decision_pb2 import Decision, GatewayDecision
-from services import errors
-from services.gateway.deadline import Deadline
+from services.gateway.deadline import Deadline, budgeted
 from services.gateway.identity import identified
 from services.gateway.places import Places
 from services.gateway.validation import check_generate
@@ -24,10 +22,8 @@ class Gateway:
 
     upstream: Link
     config: GatewayConfig
-    places: Places = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "places", Places(self.config.max_calls))
+    places: Places
+    """Shared with whatever else the gateway lets in."""
 
     async def generate(self, request: pb.GenerateRequest, call: Call) -> Events:
         """Stream the upstream's events, the gateway's own decision right behind `started`.
@@ -36,7 +32,7 @@ class Gateway:
             MeshError: INVALID_REQUEST, OVERLOADED, DEADLINE_EXCEEDED, or the upstream's own.
         """
         check_generate(request)
-        call = self._budgeted(identified(call, request.request_id))
+        call = budgeted(identified(call, request.request_id), self.config)
         request = _named(request, call.request_id)
         with self.places.take(), closing(Deadline(call.time_remaining() or 0.0)) as deadline:
             async with aclosing(self.upstream.generate(request, call)) as events:
@@ -44,14 +40,6 @@ class Gateway:
                     yield event
                     if event.HasField("started"):
                         yield _decision(call)
-
-    def _budgeted(self, call: Call) -> Call:
-        if call.deadline is None:
-            budget_s = self.config.default_deadline.ToNanoseconds() / 1e9
-            return replace(call, deadline=time.monotonic() + budget_s)
-        if call.time_remaining() == 0:
-            raise errors.deadline_exceeded()
-        return call
 
 
 def _named(request: pb.GenerateRequest, request_id: str) -> pb.GenerateRequest:

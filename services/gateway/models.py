@@ -1,48 +1,24 @@
-"""The models that can be asked for, told in the mesh's own contract."""
+"""The models that can be asked for, told to callers from outside."""
 
-from collections.abc import Mapping
-
-import grpc
-
-from catenary.v1 import models_pb2 as pb
-from catenary.v1 import models_pb2_grpc
-from services import errors
+from catenary.v1.models_pb2 import GetModelRequest, Model
+from services import catalogue
+from services.catalogue import Catalogue
 from services.gateway.validation import check
 
 
-def find(models: Mapping[str, pb.Model], request: pb.GetModelRequest) -> pb.Model:
+class ModelsServicer(catalogue.ModelsServicer):
+    """Serves `catenary.v1.Models` to callers who may break the contract."""
+
+    def check(self, request: GetModelRequest) -> None:
+        """Hold a request to the rules of its contract."""
+        check(request)
+
+
+async def find(known: Catalogue, request: GetModelRequest) -> Model:
     """Return the model that is asked for.
 
     Raises:
-        MeshError: INVALID_REQUEST or MODEL_NOT_FOUND.
+        MeshError: INVALID_REQUEST, MODEL_NOT_FOUND, or the inference link cannot be asked.
     """
     check(request)
-    if request.model not in models:
-        raise errors.model_not_found(request.model)
-    return models[request.model]
-
-
-class ModelsServicer(models_pb2_grpc.ModelsServicer):
-    """Serves `catenary.v1.Models`."""
-
-    def __init__(self, models: Mapping[str, pb.Model]) -> None:
-        self._models = models
-
-    async def ListModels(  # noqa: N802 - gRPC's name
-        self,
-        request: pb.ListModelsRequest,  # noqa: ARG002 - gRPC's signature
-        context: grpc.aio.ServicerContext[pb.ListModelsRequest, pb.ListModelsResponse],  # noqa: ARG002
-    ) -> pb.ListModelsResponse:
-        """List every model, by name."""
-        return pb.ListModelsResponse(models=[self._models[name] for name in sorted(self._models)])
-
-    async def GetModel(  # noqa: N802 - gRPC's name
-        self,
-        request: pb.GetModelRequest,
-        context: grpc.aio.ServicerContext[pb.GetModelRequest, pb.Model],
-    ) -> pb.Model:
-        """Describe one model."""
-        try:
-            return find(self._models, request)
-        except errors.MeshError as error:
-            await errors.abort(context, error)
+    return await catalogue.find(known, request.model)

@@ -1,33 +1,33 @@
-"""What the gateway's process serves beside health and reflection: three contracts over one link."""
+"""What the gateway's process serves beside health and reflection: its contracts."""
 
-from collections.abc import Mapping
-
-from catenary.v1 import models_pb2, models_pb2_grpc, openai_pb2, openai_pb2_grpc
+from catenary.v1 import openai_pb2, openai_pb2_grpc
+from services import unary as unary_calls
+from services.catalogue import Catalogue, listing
+from services.gateway.identity import identified
 from services.gateway.ledger import Ledger
 from services.gateway.models import ModelsServicer
 from services.gateway.openai.servicer import OpenAIServicer
 from services.link import Link
 from services.server import Service, generation
 from services.tracing import Tracing
+from services.unary import Unary
 
 
-def surfaces(link: Link, models: Mapping[str, models_pb2.Model], tracing: Tracing) -> list[Service]:
-    """Return Generation, Models and OpenAI.
+def surfaces(link: Link, unary: Unary, catalogue: Catalogue, tracing: Tracing) -> list[Service]:
+    """Return Generation, Embeddings, Tokens, Models and OpenAI.
 
     Args:
         link: the gateway, with what observes it.
-        models: the models that are served, by name.
+        unary: its other half, for what is no stream, observed likewise.
+        catalogue: tells which models are served.
         tracing: knows the span of the server's call.
     """
     ledger = Ledger(link)
-    listed = ModelsServicer(models)
-    openai = OpenAIServicer(ledger, models, tracing)
+    openai = OpenAIServicer(ledger, unary, catalogue, tracing)
     return [
         generation(ledger, tracing),
-        Service(
-            models_pb2.DESCRIPTOR.services_by_name["Models"].full_name,
-            lambda server: models_pb2_grpc.add_ModelsServicer_to_server(listed, server),
-        ),
+        *unary_calls.services(unary, tracing, identified),
+        listing(ModelsServicer(catalogue)),
         Service(
             openai_pb2.DESCRIPTOR.services_by_name["OpenAI"].full_name,
             lambda server: openai_pb2_grpc.add_OpenAIServicer_to_server(openai, server),

@@ -2,16 +2,25 @@
 
 from collections.abc import Sequence
 
+from services.catalogue import ModelsServicer, listing
 from services.inference import Inference
-from services.inference.backends import resources
+from services.inference.fleet import launched
+from services.inference.load import LoadReports
 from services.process import Process, main
 from services.server import Service, generation
+from services.unary import services
 
 
 def build(process: Process) -> Sequence[Service]:
     """Build the link in front of Triton."""
-    link = Inference.configured(process.config.inference, process.models, resources(process))
-    return [generation(process.hop("inference", link), process.tracing)]
+    loads = LoadReports()
+    fleet = launched(process, loads)
+    link = Inference(fleet.models, fleet)
+    return [
+        generation(process.hop("inference", link), process.tracing, loads),
+        *services(process.unary_hop("inference", link), process.tracing),
+        listing(ModelsServicer(fleet)),
+    ]
 
 
 if __name__ == "__main__":

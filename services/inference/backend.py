@@ -18,6 +18,15 @@ class Backend(Protocol):
         """What computes it, for example `openvino`."""
         ...
 
+    async def open(self) -> None:
+        """Return when the backend can compute; nothing is asked of it before.
+
+        Raises:
+            MeshError: it cannot; with a time to come back, not yet.
+            OSError, ValueError: it cannot be started.
+        """
+        ...
+
     def generate(self, request: pb.GenerateRequest, call: Call) -> Events:
         """Stream `started`, once the engine has taken the request, then all that follows.
 

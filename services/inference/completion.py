@@ -9,16 +9,13 @@ from catenary.v1 import decision_pb2, message_pb2, models_pb2
 from catenary.v1 import generation_pb2 as pb
 from infra.engine.frames import Timings
 from services import errors
+from services.inference.choice import Choice, Read
 from services.inference.engine import Piece
-
-_FINISH_REASONS = {
-    "stop": message_pb2.FINISH_REASON_STOP,
-    "length": message_pb2.FINISH_REASON_LENGTH,
-}
+from services.inference.features import may_call_several
 
 
 class Completion:
-    """One generation, from the engine's pieces to events."""
+    """One generation, from the engine's pieces to events; `read` takes its text apart."""
 
     def __init__(
         self,
@@ -26,39 +23,34 @@ class Completion:
         card: models_pb2.Model,
         input_tokens: int,
         arrived: float,
+        read: Read | None,
     ) -> None:
         self._card = card
         self._arrived = arrived
         self._first_token_s: float | None = None
         self._usage = message_pb2.Usage(input_tokens=input_tokens)
-        self._choices: list[pb.ChoiceFinish] = []
+        self._choices = [
+            Choice(index, read, may_call_several=may_call_several(request))
+            for index in range(max(1, request.sampling.n))
+        ]
         self._timings: Timings | None = None
-        self._expected = max(1, request.sampling.n)
+
+    @property
+    def is_cut_off(self) -> bool:
+        """The engine goes on, but nothing that it may still say will be told."""
+        has_ended = all(choice.finish is not None for choice in self._choices)
+        return has_ended and any(choice.is_running for choice in self._choices)
 
     def read(self, piece: Piece) -> Iterator[pb.GenerateResponse]:
         """Give the delta that a piece holds, if it holds one."""
         if self._first_token_s is None and piece.output_tokens:
             self._first_token_s = time.monotonic() - self._arrived
         self._usage.output_tokens += piece.output_tokens
-        if piece.finish_reason:
-            self._choices.append(
-                pb.ChoiceFinish(
-                    choice=piece.choice,
-                    finish_reason=_FINISH_REASONS[piece.finish_reason],
-                    stop=piece.matched_stop,
-                )
-            )
         self._timings = piece.timings or self._timings
         self._usage.cached_input_tokens += piece.cached_input_tokens
-        if piece.text or piece.output_tokens:
-            yield pb.GenerateResponse(
-                delta=pb.Delta(
-                    choice=piece.choice,
-                    text=piece.text,
-                    logprobs=piece.logprobs,
-                    output_tokens=piece.output_tokens,
-                )
-            )
+        delta = self._choices[piece.choice].read(piece)
+        if delta is not None:
+            yield pb.GenerateResponse(delta=delta)
 
     def end(self) -> Iterator[pb.GenerateResponse]:
         """Give the decision and `finished`.
@@ -66,15 +58,13 @@ class Completion:
         Raises:
             MeshError: STREAM_BROKEN when a choice has not ended.
         """
-        if len(self._choices) < self._expected:
+        ends = [choice.finish for choice in self._choices if choice.finish is not None]
+        if len(ends) < len(self._choices):
             raise errors.stream_broken(self._card.engine)
+        self._usage.reasoning_tokens = sum(choice.reasoning_tokens for choice in self._choices)
         yield pb.GenerateResponse(decision=decision_pb2.Decision(inference=self._decision()))
         yield pb.GenerateResponse(
-            finished=pb.Finished(
-                choices=sorted(self._choices, key=lambda finish: finish.choice),
-                usage=self._usage,
-                served_model=self._card.name,
-            )
+            finished=pb.Finished(choices=ends, usage=self._usage, served_model=self._card.name)
         )
 
     def _decision(self) -> decision_pb2.InferenceDecision:

@@ -1,5 +1,6 @@
 """Messages as chat templates know them: Hugging Face's form of OpenAI's."""
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -7,6 +8,7 @@ from typing import Any
 
 from catenary.v1 import message_pb2 as pb
 from services import errors
+from services.inference.formats import ToolFormat
 
 _ROLES = {
     pb.ROLE_SYSTEM: "system",
@@ -16,19 +18,26 @@ _ROLES = {
 }
 
 
+Change = Callable[[str], str]
+
+
 def conversation(
-    messages: Sequence[pb.Message], model: str, protect: Callable[[str], str]
+    messages: Sequence[pb.Message], model: str, tools: ToolFormat, protect: Change
 ) -> list[Mapping[str, Any]]:
     """Return the messages for a template; every text of a caller's passes through `protect`.
 
     Raises:
         MeshError: UNSUPPORTED for content that is not text.
     """
-    return [_turn(message, f"messages[{i}]", model, protect) for i, message in enumerate(messages)]
+    call_id = _mistral_id if tools == ToolFormat.MISTRAL else protect
+    return [
+        _turn(message, f"messages[{index}]", model, protect, call_id)
+        for index, message in enumerate(messages)
+    ]
 
 
 def _turn(
-    message: pb.Message, path: str, model: str, protect: Callable[[str], str]
+    message: pb.Message, path: str, model: str, protect: Change, call_id: Change
 ) -> Mapping[str, Any]:
     texts, thoughts = [], []
     for index, part in enumerate(message.content):
@@ -45,19 +54,24 @@ def _turn(
     if message.name:
         turn["name"] = protect(message.name)
     if message.tool_call_id:
-        turn["tool_call_id"] = protect(message.tool_call_id)
+        turn["tool_call_id"] = call_id(message.tool_call_id)
     if message.tool_calls:
-        turn["tool_calls"] = [_tool_call(call, protect) for call in message.tool_calls]
+        turn["tool_calls"] = [_tool_call(call, protect, call_id) for call in message.tool_calls]
     return turn
 
 
-def _tool_call(call: pb.ToolCall, protect: Callable[[str], str]) -> Mapping[str, Any]:
+def _tool_call(call: pb.ToolCall, protect: Change, call_id: Change) -> Mapping[str, Any]:
     arguments: Any = protect(call.arguments)
     # Templates write the arguments with `tojson`, so they want the value and not its text.
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         arguments = json.loads(arguments)
     return {
-        "id": protect(call.id),
+        "id": call_id(call.id),
         "type": "function",
         "function": {"name": call.name, "arguments": arguments},
     }
+
+
+def _mistral_id(text: str) -> str:
+    """Return what stands for an id in Mistral's templates, which insist on nine characters."""
+    return hashlib.sha256(text.encode()).hexdigest()[:9]

@@ -7,16 +7,10 @@ import msgspec
 
 from catenary.v1 import generation_pb2 as pb
 from infra.engine.engine import Generation
+from infra.engine.figures import Load
 from infra.engine.frames import Timings
 from services.inference.features import Refusals
 from services.link import Call
-
-
-class Prompt(NamedTuple):
-    """A prompt, as text for engines that tokenise, and as the tokens that it makes."""
-
-    text: str
-    token_ids: list[int]
 
 
 class EngineRequest(NamedTuple):
@@ -47,6 +41,8 @@ class Piece(msgspec.Struct, frozen=True):
     """In the last piece of all, where the engine tells."""
     cached_input_tokens: int = 0
     """How much of the prompt the engine had in its KV cache, where it tells."""
+    load: Load | None = None
+    """How busy the engine is, in the last piece of all, where the engine tells."""
 
 
 class EngineClient(Protocol):
@@ -60,6 +56,15 @@ class EngineClient(Protocol):
     @property
     def refusals(self) -> Refusals:
         """What the engine cannot do."""
+        ...
+
+    async def open(self) -> None:
+        """Return when the engine can generate.
+
+        Raises:
+            MeshError: it cannot; with a time to come back, not yet.
+            OSError, ValueError: it cannot be started.
+        """
         ...
 
     def generate(self, request: EngineRequest, call: Call) -> AsyncGenerator[Piece, None]:

@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from infra.engine.figures import Figures
-from services import telemetry
+from infra.engine.figures import COUNTERS, FAILURES, GAUGES, Figures
 
 _LABELS = ("model",)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class EngineCollector(Collector):
     """Collects the figures of every engine in this process."""
 
@@ -21,29 +20,23 @@ class EngineCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Give each figure, by model."""
-        gauges = (
-            (telemetry.ENGINE_RUNNING, "Sequences in the engine.", "running"),
-            (telemetry.ENGINE_WAITING, "Requests that wait for a place.", "waiting"),
-            (telemetry.ENGINE_KV_USAGE, "The share of KV cache in use.", "kv_cache_usage_ratio"),
-        )
-        counters = (
-            (telemetry.ENGINE_TOKENS, "Tokens that the engine generated.", "generated_tokens"),
-            (
-                telemetry.ABANDONED_TOKENS,
-                "Tokens generated after the caller had left, at most.",
-                "abandoned_tokens",
-            ),
-        )
-        for name, text, attribute in gauges:
-            gauge = GaugeMetricFamily(name, text, labels=_LABELS)
+        for figure in GAUGES:
+            gauge = GaugeMetricFamily(figure.name, figure.text, labels=_LABELS)
             for model, figures in self.figures.items():
-                gauge.add_metric([model], getattr(figures, attribute))
+                gauge.add_metric([model], getattr(figures, figure.attribute))
             yield gauge
-        for name, text, attribute in counters:
-            counter = CounterMetricFamily(name, text, labels=_LABELS)
+        for figure in COUNTERS:
+            counter = CounterMetricFamily(figure.name, figure.text, labels=_LABELS)
             for model, figures in self.figures.items():
-                counter.add_metric([model], getattr(figures, attribute))
+                value = getattr(figures, figure.attribute)
+                if value is not None:
+                    counter.add_metric([model], value)
             yield counter
+        failures = CounterMetricFamily(FAILURES.name, FAILURES.text, labels=(*_LABELS, "reason"))
+        for model, figures in self.figures.items():
+            for reason, value in figures.failures.items():
+                failures.add_metric([model, reason], value)
+        yield failures
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ class Feature(StrEnum):
 
     TOP_K = "sampling.top_k"
     MIN_P = "sampling.min_p"
+    PRESENCE_PENALTY = "sampling.presence_penalty"
+    FREQUENCY_PENALTY = "sampling.frequency_penalty"
     REPETITION_PENALTY = "sampling.repetition_penalty"
     MIN_OUTPUT_TOKENS = "sampling.min_output_tokens"
     LOGIT_BIAS = "sampling.logit_bias"
@@ -25,6 +27,7 @@ class Feature(StrEnum):
     REGEX = "response_format.regex"
     TOOLS = "tools"
     FORCED_TOOLS = "tool_choice"
+    SINGLE_TOOL_CALL = "parallel_tool_calls"
     CONTINUATION = "continuation"
 
 
@@ -32,7 +35,8 @@ Refusals = Mapping[Feature, str]
 """What a backend cannot do, and why, in words for the caller."""
 
 _SAMPLING = (
-    *(Feature.TOP_K, Feature.MIN_P, Feature.REPETITION_PENALTY),
+    *(Feature.TOP_K, Feature.MIN_P, Feature.PRESENCE_PENALTY, Feature.FREQUENCY_PENALTY),
+    Feature.REPETITION_PENALTY,
     *(Feature.MIN_OUTPUT_TOKENS, Feature.SEED, Feature.LOGPROBS),
 )
 _FORCED = (message_pb2.ToolChoice.MODE_REQUIRED, message_pb2.ToolChoice.MODE_NAMED)
@@ -41,6 +45,21 @@ _FORCED = (message_pb2.ToolChoice.MODE_REQUIRED, message_pb2.ToolChoice.MODE_NAM
 def may_call_tools(request: pb.GenerateRequest) -> bool:
     """Tell whether the model is given tools that it may call."""
     return bool(request.tools) and request.tool_choice.mode != message_pb2.ToolChoice.MODE_NONE
+
+
+def may_call_several(request: pb.GenerateRequest) -> bool:
+    """Tell whether the model may call more than one tool in a turn."""
+    return request.parallel_tool_calls or not request.HasField("parallel_tool_calls")
+
+
+def must_call_tools(request: pb.GenerateRequest) -> bool:
+    """Tell whether the model has to call a tool."""
+    return request.tool_choice.mode in _FORCED
+
+
+def is_continued(request: pb.GenerateRequest) -> bool:
+    """Tell whether there is a part of the completion already."""
+    return bool(request.continuation.text or request.continuation.reasoning)
 
 
 def asked(request: pb.GenerateRequest) -> Iterator[Feature]:
@@ -55,15 +74,21 @@ def asked(request: pb.GenerateRequest) -> Iterator[Feature]:
         yield Feature.CHOICES
     if sampling.logprobs:
         yield Feature.TOP_LOGPROBS
-    if may_call_tools(request):
-        yield Feature.TOOLS
-        if request.tool_choice.mode in _FORCED:
-            yield Feature.FORCED_TOOLS
-    if request.continuation.text:
+    yield from _of_tools(request)
+    if is_continued(request):
         yield Feature.CONTINUATION
     form = response_format.WhichOneof("format")
     if form is not None and (form != "json_object" or response_format.json_object):
         yield Feature(f"response_format.{form}")
+
+
+def _of_tools(request: pb.GenerateRequest) -> Iterator[Feature]:
+    if may_call_tools(request):
+        yield Feature.TOOLS
+        if must_call_tools(request):
+            yield Feature.FORCED_TOOLS
+        if not may_call_several(request):
+            yield Feature.SINGLE_TOOL_CALL
 
 
 def refuse(request: pb.GenerateRequest, refusals: Refusals) -> None:

@@ -81,10 +81,14 @@ class InProcessClient:
             text=piece.text,
             output_tokens=len(piece.token_ids),
             choice=piece.choice,
-            logprobs=token_logprobs(piece.token_ids, piece.logprobs, self.vocabulary),
+            logprobs=token_logprobs(
+                piece.token_ids, piece.logprobs, self.vocabulary, piece.top_logprobs
+            ),
             finish_reason=piece.finish_reason or "",
             matched_stop=piece.matched_stop,
             timings=timings,
+            cached_input_tokens=piece.cached_input_tokens,
+            load=None if timings is None else self.serving.load(),
         )
 
 
@@ -139,4 +143,6 @@ def _merged(first: EnginePiece, second: EnginePiece) -> EnginePiece:
         first.logprobs + second.logprobs,
         second.finish_reason,
         second.matched_stop,
+        first.top_logprobs + second.top_logprobs,
+        first.cached_input_tokens + second.cached_input_tokens,
     )

@@ -1,24 +1,24 @@
 """The request in the words of the engines."""
 
-import json
-
 from catenary.v1 import generation_pb2 as pb
-from catenary.v1 import message_pb2
 from infra.engine.engine import Generation
 from services import errors
+from services.inference import healing
+from services.inference.form import Form
+from services.inference.prompt import Prompt
 
 _PLAIN = (
     *("temperature", "top_p", "top_k", "min_p"),
     *("presence_penalty", "frequency_penalty", "repetition_penalty"),
     *("seed", "n", "min_output_tokens"),
 )
-_JSON_OBJECT = '{"type": "object"}'
 
 _FIELDS = {
     "input_ids": "messages",
     "priority": "controls.priority",
     "json_schema": "response_format.json_schema.schema",
     "regex": "response_format.regex",
+    "adapter": "model",
 }
 
 
@@ -28,32 +28,43 @@ def field_of(name: str) -> str:
 
 
 def generation(
-    request: pb.GenerateRequest, input_ids: list[int], context_window: int
+    request: pb.GenerateRequest,
+    prompt: Prompt,
+    form: Form | None,
+    context_window: int,
+    cache_salt: str,
 ) -> Generation:
     """Write what the request sets, and nothing else.
+
+    The model may be asked for with an adapter, as `model:adapter`.
 
     Raises:
         MeshError: CONTEXT_WINDOW_EXCEEDED, or INVALID_REQUEST.
     """
     sampling = request.sampling
-    if request.continuation.text and sampling.n > 1:
-        raise errors.unsupported("sampling.n", request.model, "only one choice can be continued")
     plain = {field.name: value for field, value in sampling.ListFields() if field.name in _PLAIN}
     if request.controls.HasField("priority"):
         plain["priority"] = request.controls.priority
-    json_schema, regex = _guide(request.response_format)
+    regex = form.regex if form is not None else None
+    if prompt.echo:
+        regex = healing.expression(prompt.echo)
     return Generation(
-        input_ids=input_ids,
-        max_output_tokens=_max_output_tokens(request, len(input_ids), context_window),
+        input_ids=prompt.token_ids,
+        max_output_tokens=_max_output_tokens(request, prompt, context_window),
         stop=list(sampling.stop),
         logprobs=1 if sampling.HasField("logprobs") else 0,
+        top_logprobs=sampling.logprobs,
+        logit_bias=dict(sampling.logit_bias),
         **plain,
-        json_schema=json_schema,
+        json_schema=form.json_schema if form is not None else None,
         regex=regex,
+        adapter=request.model.partition(":")[2],
+        cache_salt=cache_salt,
     )
 
 
-def _max_output_tokens(request: pb.GenerateRequest, input_tokens: int, context_window: int) -> int:
+def _max_output_tokens(request: pb.GenerateRequest, prompt: Prompt, context_window: int) -> int:
+    input_tokens = len(prompt.token_ids)
     room = context_window - input_tokens
     sampling = request.sampling
     if not sampling.HasField("max_output_tokens"):
@@ -66,23 +77,7 @@ def _max_output_tokens(request: pb.GenerateRequest, input_tokens: int, context_w
         raise errors.invalid_field(
             "continuation.output_tokens", "must be below sampling.max_output_tokens"
         )
+    left += prompt.echo_tokens
     if left > room:
         raise errors.context_window_exceeded(input_tokens, left, context_window)
     return left
-
-
-def _guide(response_format: message_pb2.ResponseFormat) -> tuple[str | None, str | None]:
-    """Return the JSON Schema and the regular expression that the completion must follow."""
-    match response_format.WhichOneof("format"):
-        case "json_object" if response_format.json_object:
-            return _JSON_OBJECT, None
-        case "json_schema":
-            schema = response_format.json_schema.schema
-            try:
-                json.loads(schema)
-            except ValueError:
-                raise errors.invalid_field(field_of("json_schema"), "must be JSON") from None
-            return schema, None
-        case "regex":
-            return None, response_format.regex
-    return None, None

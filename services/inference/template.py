@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Self
 
 import jinja2
-from jinja2 import nodes
+from jinja2 import meta, nodes
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -43,6 +43,10 @@ class ChatTemplate:
     template: jinja2.Template
     special_tokens: Mapping[str, str]
     """`bos_token` and its like, which templates write by name."""
+    source: str
+    """The template's own text."""
+    variables: frozenset[str]
+    """What it wants to be given."""
 
     @classmethod
     def read(cls, model: Path) -> Self:
@@ -57,14 +61,22 @@ class ChatTemplate:
         source = file.read_text(encoding="utf-8") if file.is_file() else config.get("chat_template")
         if not isinstance(source, str):
             raise ValueError(f"{model}: the model has no chat template")  # noqa: TRY004 - its content
+        environment = _environment()
         try:
-            template = _environment().from_string(source)
+            template = environment.from_string(source)
+            variables = meta.find_undeclared_variables(environment.parse(source))
         except jinja2.TemplateSyntaxError as error:
             raise ValueError(f"{model}: chat template, line {error.lineno}: {error}") from None
-        return cls(template, dict(_special_tokens(config)))
+        return cls(template, dict(_special_tokens(config)), source, frozenset(variables))
 
-    def render(self, messages: Sequence[Mapping[str, Any]]) -> str:
+    def render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]] | None = None,
+    ) -> str:
         """Write the prompt, up to where the model's answer begins.
+
+        `tools` is None where there are none, as templates expect it.
 
         Raises:
             MeshError: INVALID_REQUEST when the template refuses the conversation.
@@ -72,7 +84,10 @@ class ChatTemplate:
         pieces, length = [], 0
         try:
             for piece in self.template.generate(
-                messages=messages, add_generation_prompt=True, **self.special_tokens
+                messages=messages,
+                tools=tools,
+                add_generation_prompt=True,
+                **self.special_tokens,
             ):
                 pieces.append(piece)
                 length += len(piece)
@@ -112,9 +127,22 @@ def _special_tokens(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(key, text) for key, text in texts if isinstance(text, str)]
 
 
-def _to_json(value: Any, indent: int | None = None, *, ensure_ascii: bool = False) -> str:
+def _to_json(
+    value: Any,
+    *,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
     # Jinja's own would escape HTML, and sort the keys.
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent)
+    return json.dumps(
+        value,
+        ensure_ascii=ensure_ascii,
+        indent=indent,
+        separators=separators,
+        sort_keys=sort_keys,
+    )
 
 
 def _raise(message: str) -> NoReturn:

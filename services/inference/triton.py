@@ -6,9 +6,10 @@ from typing import Any
 
 import grpc
 import msgspec
-from tritonclient.grpc import service_pb2
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from infra.engine.engine import Generation
+from infra.engine.engine import Generation, Rivals
+from infra.engine.figures import Load
 from infra.engine.frames import Timings
 from infra.engine.vocabulary import Vocabulary
 from infra.triton import contract
@@ -24,6 +25,7 @@ from services.tracing import Tracing
 _NAME = "triton"
 _METHOD = "/inference.GRPCInferenceService/ModelStreamInfer"
 _UNKNOWN_MODEL = "unknown model"
+_READY_S = 5.0
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Generation)}
 
 
@@ -34,9 +36,13 @@ class _Outputs(msgspec.Struct, frozen=True):
     token_ids: list[int] = []
     choice: int = 0
     logprobs: list[float] = []
+    top_token_ids: list[int] = []
+    top_logprobs: list[float] = []
+    cached_input_tokens: int = 0
     finish_reason: str = ""
     matched_stop: str = ""
     timings: list[int] | None = None
+    load: list[float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,8 @@ class TritonClient:
     channel: grpc.aio.Channel
     tracing: Tracing
     model: str
-    """The model's name, in Triton and for callers."""
+    """The model's name, for callers."""
+    name_in_triton: str
     vocabulary: Vocabulary
     name: str
     """The engine in it."""
@@ -67,7 +74,7 @@ class TritonClient:
         )
         metadata = list(call.trace.items())
         with self.tracing.under(call.trace):
-            wanted = _request(self.model, request.generation)
+            wanted = _request(self.name_in_triton, request.generation)
             rpc = infer(wanted, timeout=call.time_remaining(), metadata=metadata)
         # Failures come as messages, and a stream that fails is read to its end: Triton 2.51 crashes
         # when they come as statuses (`triton_grpc_error`), or such a stream is cancelled.
@@ -85,6 +92,21 @@ class TritonClient:
         if failure:
             raise _failed(self.model, failure)
 
+    async def open(self) -> None:
+        """Ask Triton whether the model is ready.
+
+        Raises:
+            MeshError: it is not, or Triton cannot be reached; with a time to come back.
+        """
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(self.channel)
+        request = service_pb2.ModelReadyRequest(name=self.name_in_triton)
+        try:
+            reply = await stub.ModelReady(request, timeout=_READY_S)
+        except grpc.aio.AioRpcError as error:
+            raise _classify(self.model, error) from None
+        if not reply.ready:
+            raise errors.model_unavailable(self.model, has_failed=False)
+
     async def close(self) -> None:
         """Hold nothing: the channel is its owner's."""
 
@@ -93,7 +115,7 @@ def _request(model: str, generation: Generation) -> service_pb2.ModelInferReques
     request = service_pb2.ModelInferRequest(model_name=model)
     for name, tensor in contract.INPUTS.items():
         value = getattr(generation, name)
-        if value not in ([], _DEFAULTS[name]):
+        if value not in ([], {}, _DEFAULTS[name]):
             elements, data = contract.encode(tensor, value)
             request.inputs.add(name=name, datatype=tensor.datatype, shape=[elements])
             request.raw_input_contents.append(data)
@@ -110,11 +132,24 @@ def _piece(response: service_pb2.ModelInferResponse, vocabulary: Vocabulary) -> 
         text=outputs.text,
         output_tokens=len(outputs.token_ids),
         choice=outputs.choice,
-        logprobs=token_logprobs(outputs.token_ids, outputs.logprobs, vocabulary),
+        logprobs=token_logprobs(
+            outputs.token_ids, outputs.logprobs, vocabulary, _top_logprobs(outputs)
+        ),
         finish_reason=outputs.finish_reason,
         matched_stop=outputs.matched_stop,
         timings=Timings(*outputs.timings) if outputs.timings else None,
+        cached_input_tokens=outputs.cached_input_tokens,
+        load=Load(*outputs.load) if outputs.load else None,
     )
+
+
+def _top_logprobs(outputs: _Outputs) -> list[Rivals]:
+    if not outputs.token_ids:
+        return []
+    flat = list(zip(outputs.top_token_ids, outputs.top_logprobs, strict=True))
+    width = len(flat) // len(outputs.token_ids)
+    rows = [flat[start : start + width] for start in range(0, len(flat), max(width, 1))]
+    return [[rival for rival in row if rival[0] >= 0] for row in rows]
 
 
 def _classify(model: str, error: grpc.aio.AioRpcError) -> MeshError:

@@ -11,7 +11,7 @@ def build(process: Process) -> Sequence[Service]:
     """Build the link in front of the inference link's process."""
     upstream = process.upstream_of("router")
     link = Router.configured(
-        upstream, process.config.router, process.models.keys(), process.registry
+        upstream, process.config.router, process.served.names, process.registry
     )
     return [generation(process.hop("router", link), process.tracing)]
 

@@ -23,6 +23,7 @@ def texts(request: pb.GenerateRequest) -> Iterator[str]:
     yield schema.description
     yield schema.schema
     yield request.response_format.regex
+    yield request.continuation.reasoning
     yield request.continuation.text
 
 

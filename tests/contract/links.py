@@ -8,6 +8,7 @@ from catenary.config.v1.mesh_pb2 import CacheConfig, GatewayConfig, RouterConfig
 from services.cache import Cache
 from services.chain import Wrapper, compose
 from services.gateway.link import Gateway
+from services.gateway.places import Places
 from services.hop import Hop
 from services.link import Link
 from services.router import Router
@@ -22,7 +23,7 @@ MODELS = {"pocket"}
 def gateway(upstream: Link) -> Link:
     config = GatewayConfig(max_calls=16)
     config.default_deadline.FromSeconds(60)
-    return hop("gateway", Gateway(upstream, config))
+    return hop("gateway", Gateway(upstream, config, Places(config.max_calls)))
 
 
 def safety(upstream: Link) -> Link:

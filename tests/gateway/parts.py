@@ -9,9 +9,13 @@ from catenary.v1 import generation_pb2, models_pb2
 from services import remote, server
 from services.config import DEFAULTS
 from services.gateway.link import Gateway
+from services.gateway.places import Places
 from services.gateway.surfaces import surfaces
+from services.gateway.unary import GatewayUnary
 from services.link import Link
 from services.tracing import Tracing
+from services.unary import Unary
+from tests.fakes import Answering, Catalogued
 
 MODELS = {
     name: models_pb2.Model(
@@ -26,21 +30,35 @@ MODELS = {
 
 
 def gateway(upstream: Link, *, max_calls: int = 8) -> Gateway:
+    config = gateway_config(max_calls)
+    return Gateway(upstream, config, Places(config.max_calls))
+
+
+def gateway_unary(upstream: Unary, places: Places | None = None) -> GatewayUnary:
+    config = gateway_config(max_calls=8)
+    return GatewayUnary(upstream, config, places or Places(8), {"alias": "minilm"})
+
+
+def gateway_config(max_calls: int) -> GatewayConfig:
     config = GatewayConfig()
     config.CopyFrom(DEFAULTS.gateway)
     config.max_calls = max_calls
-    return Gateway(upstream, config)
+    return config
 
 
-async def serve(upstream: Link, closing: AsyncExitStack) -> grpc.aio.Channel:
+async def serve(
+    upstream: Link, closing: AsyncExitStack, unary: Unary | None = None
+) -> grpc.aio.Channel:
     """Serve every surface of a gateway over a link, and connect to it."""
-    return await serve_bare(gateway(upstream), closing)
+    return await serve_bare(gateway(upstream), closing, gateway_unary(unary or Answering()))
 
 
-async def serve_bare(link: Link, closing: AsyncExitStack) -> grpc.aio.Channel:
+async def serve_bare(
+    link: Link, closing: AsyncExitStack, unary: Unary | None = None
+) -> grpc.aio.Channel:
     """Serve every surface of a link that stands where the gateway does, and connect to it."""
     tracing = Tracing()
-    services = surfaces(link, MODELS, tracing)
+    services = surfaces(link, unary or Answering(), Catalogued(MODELS), tracing)
     port = await closing.enter_async_context(server.serving(services, "127.0.0.1:0", tracing, 0))
     channel = remote.connect(f"127.0.0.1:{port}", "gateway", tracing)
     closing.push_async_callback(channel.close)

@@ -11,7 +11,7 @@ from services import errors
 from services.gateway.openai.chunks import Chunks, failed
 from services.gateway.openai.completion import Completion
 from services.gateway.openai.envelope import envelope
-from tests.fakes import delta, finished, inference_decision, started
+from tests.fakes import TOOL_CALLS, delta, finished, inference_decision, started
 from tests.gateway.parts import a_token
 
 QUESTION: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "hi"}]
@@ -69,6 +69,58 @@ def test_it_reads_a_completion() -> None:
     assert completion.model_extra == {
         "catenary": {"decisions": [{"inference": {"model": "pocket", "input_tokens": 3}}]}
     }
+
+
+def thinking_and_calling() -> Sequence[pb.GenerateResponse]:
+    """Thoughts, then two calls in pieces, as the inference link tells them."""
+    deltas = [
+        pb.Delta(reasoning="It may ", output_tokens=1),
+        pb.Delta(reasoning="rain.", output_tokens=1),
+        pb.Delta(tool_calls=[pb.ToolCallDelta(index=0, id="call_a", name="look")]),
+        pb.Delta(tool_calls=[pb.ToolCallDelta(index=0, arguments='{"at": ')]),
+        pb.Delta(
+            tool_calls=[
+                pb.ToolCallDelta(index=0, arguments="1}"),
+                pb.ToolCallDelta(index=1, id="call_b", name="clock", arguments="{}"),
+            ]
+        ),
+    ]
+    events = [pb.GenerateResponse(delta=delta) for delta in deltas]
+    return [started(), *events, finished(TOOL_CALLS)]
+
+
+def test_it_reads_thoughts_and_calls_from_a_stream() -> None:
+    with (
+        client(200, "text/event-stream", streamed(*thinking_and_calling())) as mesh,
+        mesh.chat.completions.create(model="pocket", messages=QUESTION, stream=True) as stream,
+    ):
+        chunks = [chunk.choices[0] for chunk in stream if chunk.choices]
+    thoughts = [getattr(chunk.delta, "reasoning_content", None) or "" for chunk in chunks]
+    assert "".join(thoughts) == "It may rain."
+    calls = [call for chunk in chunks for call in chunk.delta.tool_calls or ()]
+    assert [(call.index, call.id) for call in calls if call.id] == [(0, "call_a"), (1, "call_b")]
+    assert [call.function.name for call in calls if call.function and call.id] == ["look", "clock"]
+    written = [call.function.arguments or "" for call in calls if call.function and not call.index]
+    assert "".join(written) == '{"at": 1}'
+    assert chunks[-1].finish_reason == "tool_calls"
+
+
+def test_it_reads_thoughts_and_calls_from_a_completion() -> None:
+    gathered = Completion(1_700_000_000)
+    for event in thinking_and_calling():
+        gathered.add(event)
+    with client(200, "application/json", gathered.encode()) as mesh:
+        (choice,) = mesh.chat.completions.create(model="pocket", messages=QUESTION).choices
+    assert choice.finish_reason == "tool_calls"
+    assert choice.message.content is None
+    assert choice.message.model_extra == {"reasoning_content": "It may rain."}
+    functions = [
+        call.function for call in choice.message.tool_calls or () if call.type == "function"
+    ]
+    assert [(each.name, each.arguments) for each in functions] == [
+        ("look", '{"at": 1}'),
+        ("clock", "{}"),
+    ]
 
 
 def test_it_raises_an_error_that_comes_in_the_stream() -> None:

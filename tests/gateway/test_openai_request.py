@@ -48,6 +48,12 @@ def test_a_conversation() -> None:
     assert list(messages) == list(expected.messages)
 
 
+def test_all_tokens_are_meant_by_a_top_k_of_minus_one() -> None:
+    sampling = request_of(body(top_k=-1)).sampling
+    assert sampling.HasField("top_k")
+    assert sampling.top_k == 0
+
+
 def test_sampling() -> None:
     sampling = request_of(
         body(

@@ -201,6 +201,12 @@ async def test_models(closing: AsyncExitStack) -> None:
         "object": "model",
         "created": 1_700_000_000,
         "owned_by": "catenary",
+        "context_window": 1024,
+        "engine": "openvino",
+        "version": 0,
+        "precision": "",
+        "capabilities": [],
+        "state": "unspecified",
     }
     assert json.loads(listed.data) == {
         "object": "list",

@@ -7,22 +7,25 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
+from prometheus_client import CollectorRegistry
 
-from catenary.config.v1 import mesh_pb2 as config_pb
 from catenary.config.v1 import models_pb2
 from infra.triton import repository, server
 from services import config, models
-from services.inference import Inference
+from services.inference import Inference, backends
 from services.inference.backends import Resources
 from services.inference.engine_metrics import EngineCollector
+from services.inference.load import LoadReports
+from services.inference.openai.client import HttpClient
 from services.tracing import Tracing
 from services.transport import OPTIONS
+from tests.fakes import Catalogued
 
 POCKET = Path(config.POCKET.path)
 _READY_S = 60.0
@@ -36,13 +39,19 @@ class Triton:
     ports: server.Ports
     log: Path
 
-    def metric(self, name: str, model: str = "pocket") -> float:
-        """Return a metric of a model's, as Triton shows it now."""
+    def metric(self, name: str, model: str = "pocket", reason: str = "") -> float:
+        """Return a metric of a model's, as Triton shows it now; 0 while it shows none."""
+        lines = self.metrics().splitlines()
+        labels = f'model="{model}",reason="{reason}"' if reason else f'model="{model}"'
+        found = [line for line in lines if line.startswith(f"{name}{{{labels}}}")]
+        return float(found[0].rpartition(" ")[2]) if found else 0.0
+
+    def metrics(self) -> str:
+        """Return all that Triton shows now."""
         url = f"http://127.0.0.1:{self.ports.metrics}/metrics"
         with urllib.request.urlopen(url, timeout=5) as response:
-            lines = response.read().decode().splitlines()
-        (line,) = (line for line in lines if line.startswith(f'{name}{{model="{model}"'))
-        return float(line.rpartition(" ")[2])
+            shown: str = response.read().decode()
+        return shown
 
     def children(self) -> dict[int, str]:
         """Return the processes below Triton, with their command lines."""
@@ -63,18 +72,23 @@ def served(
 
 
 def start(folder: Path, *served_models: repository.ServedModel, otlp_endpoint: str = "") -> Triton:
-    """Start Triton, and return when it is ready."""
+    """Start Triton with models of ours, and return when it is ready."""
+    repository.write(folder / "models", list(served_models), sys.executable, otlp_endpoint)
+    return launch(folder, server.environment(os.environ))
+
+
+def launch(folder: Path, environment: Mapping[str, str]) -> Triton:
+    """Start Triton with the models in `models` of a folder, and return when it is ready."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
     ports = server.Ports(*(each.getsockname()[1] for each in sockets))
     for each in sockets:
         each.close()
-    repository.write(folder / "models", list(served_models), sys.executable, otlp_endpoint)
     server.link_backend(folder / "backends")
     log = folder / "triton.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             server.command(ports, folder / "models", folder / "backends", 5),
-            env=server.environment(os.environ),
+            env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -92,14 +106,28 @@ def stop(triton: Triton) -> int:
 @asynccontextmanager
 async def connected(triton: Triton, *names: str) -> AsyncIterator[Inference]:
     """Give the link in front of a Triton that serves the pocket model under some names."""
-    configured = config_pb.InferenceConfig(
-        models=[models_pb2.ModelConfig(name=name, path=str(POCKET)) for name in names]
-    )
+    configured = [models_pb2.ModelConfig(name=name, path=str(POCKET)) for name in names]
     address = f"127.0.0.1:{triton.ports.grpc}"
-    async with grpc.aio.insecure_channel(address, options=OPTIONS) as channel:
-        cards = models.describe(configured.models)
-        resources = Resources(channel, Tracing(), EngineCollector())
-        yield Inference.configured(configured, cards, resources)
+    async with resources_at(address) as resources:
+        cards = models.describe(configured)
+        served = {
+            model.name: await backends.build(model, cards[model.name], resources)
+            for model in configured
+        }
+        yield Inference(served, Catalogued(cards))
+
+
+@asynccontextmanager
+async def resources_at(address: str, loads: LoadReports | None = None) -> AsyncIterator[Resources]:
+    """Give what backends share, with Triton at an address."""
+    http = HttpClient(CollectorRegistry())
+    try:
+        async with grpc.aio.insecure_channel(address, options=OPTIONS) as channel:
+            yield Resources(
+                lambda _: channel, http, Tracing(), EngineCollector(), loads or LoadReports()
+            )
+    finally:
+        await http.close()
 
 
 def _wait_until_ready(triton: Triton) -> None:

@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tritonclient.grpc import service_pb2
 
 from infra.engine.failure import Failure, Reason
+from infra.engine.vocabulary import Vocabulary
 from infra.triton import contract, repository, server
 from infra.triton.contract import Value
 from services import config
+from services.inference import triton
 
 POCKET = Path(config.POCKET.path)
 VALUES = {
@@ -38,6 +41,28 @@ def test_values_survive_the_wire(data: st.DataObject) -> None:
     elements, encoded = contract.encode(tensor, value)
     assert contract.decode(tensor, encoded) == value
     assert elements >= 0
+
+
+def test_a_token_with_fewer_rivals_than_others_is_read_back() -> None:
+    response = service_pb2.ModelInferResponse()
+    values: dict[str, Value] = {
+        contract.TEXT: "ab",
+        contract.TOKEN_IDS: [301, 302],
+        contract.LOGPROBS: [-0.5, -0.25],
+        contract.TOP_TOKEN_IDS: [301, 303, 302, -1],
+        contract.TOP_LOGPROBS: [-0.5, -2.0, -0.25, 0.0],
+        contract.CACHED_INPUT_TOKENS: 7,
+    }
+    for name, value in values.items():
+        _, data = contract.encode(contract.OUTPUTS[name], value)
+        response.outputs.add(name=name)
+        response.raw_output_contents.append(data)
+    piece = triton._piece(response, Vocabulary.read(POCKET / "tokenizer.json"))
+    assert [[rival.logprob for rival in each.top] for each in piece.logprobs] == [
+        [-0.5, -2.0],
+        [-0.25],
+    ]
+    assert piece.cached_input_tokens == 7
 
 
 def test_one_element_is_not_two() -> None:

@@ -6,7 +6,9 @@ It runs in a test, or as a process that can be killed: `python -m tests.infra.up
 # ruff: noqa: N802 - gRPC's names
 
 import asyncio
+import base64
 import json
+import struct
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +22,8 @@ from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
 from catenary.v1 import (
+    embeddings_pb2,
+    embeddings_pb2_grpc,
     generation_pb2,
     generation_pb2_grpc,
     message_pb2,
@@ -27,6 +31,8 @@ from catenary.v1 import (
     models_pb2_grpc,
     openai_pb2,
     openai_pb2_grpc,
+    tokens_pb2,
+    tokens_pb2_grpc,
 )
 from services import errors
 from services.transport import OPTIONS
@@ -34,6 +40,8 @@ from services.transport import OPTIONS
 MODELS = ("echo", "org/echo")
 RETRY_AFTER_S = 2.0
 LARGE_BYTES = 3_000_000
+LARGE_VECTOR = 5_000_000
+"""Components of a vector that, written as text, is larger than a request may be."""
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -93,6 +101,20 @@ class OpenAI(openai_pb2_grpc.OpenAIServicer):
         await context.write(_sse(_chunk("two")))
         await context.write(HttpBody(data=b"data: [DONE]\n\n"))
 
+    async def CreateEmbedding(self, request: HttpBody, context: _Context) -> HttpBody:
+        self.seen.call(context)
+        asked = json.loads(request.data)
+        if asked["model"] == "limited":
+            await abort_openai(context, errors.queue_full("limited", RETRY_AFTER_S))
+        packed = struct.pack("<2f", 0.5, -1)
+        if asked["model"] == "large":
+            packed = bytes(4 * LARGE_VECTOR)
+        is_packed = asked["encoding_format"] == "base64"
+        vector = base64.b64encode(packed).decode() if is_packed else [0.5, -1]
+        data = [{"object": "embedding", "index": 0, "embedding": vector}]
+        usage = {"prompt_tokens": 1, "total_tokens": 1}
+        return _json({"object": "list", "data": data, "model": asked["model"], "usage": usage})
+
     async def ListOpenAIModels(
         self, _: openai_pb2.ListOpenAIModelsRequest, context: _Context
     ) -> HttpBody:
@@ -131,6 +153,27 @@ class Generation(generation_pb2_grpc.GenerationServicer):
         finish = generation_pb2.ChoiceFinish(finish_reason=message_pb2.FINISH_REASON_STOP)
         finished = generation_pb2.Finished(choices=[finish])
         await context.write(generation_pb2.GenerateResponse(finished=finished))
+
+
+@dataclass(frozen=True, slots=True)
+class Single(embeddings_pb2_grpc.EmbeddingsServicer, tokens_pb2_grpc.TokensServicer):
+    seen: Seen
+
+    async def Embed(
+        self, request: embeddings_pb2.EmbedRequest, context: _Context
+    ) -> embeddings_pb2.EmbedResponse:
+        self.seen.call(context)
+        if request.model == "limited":
+            await errors.abort(context, errors.queue_full("limited", RETRY_AFTER_S))
+        values = [0.5] * LARGE_VECTOR if request.model == "large" else [0.5, -1]
+        vectors = [embeddings_pb2.Embedding(values=values) for _ in request.texts]
+        return embeddings_pb2.EmbedResponse(embeddings=vectors, served_model=request.model)
+
+    async def CountTokens(
+        self, request: tokens_pb2.CountTokensRequest, context: _Context
+    ) -> tokens_pb2.CountTokensResponse:
+        self.seen.call(context)
+        return tokens_pb2.CountTokensResponse(input_tokens=len(request.messages))
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +243,13 @@ async def serving(address: str, seen: Seen) -> AsyncIterator[str]:
     server = grpc.aio.server(options=[*OPTIONS, ("grpc.so_reuseport", 0)])
     openai_pb2_grpc.add_OpenAIServicer_to_server(OpenAI(seen), server)
     generation_pb2_grpc.add_GenerationServicer_to_server(Generation(seen), server)
+    embeddings_pb2_grpc.add_EmbeddingsServicer_to_server(Single(seen), server)
+    tokens_pb2_grpc.add_TokensServicer_to_server(Single(seen), server)
     models_pb2_grpc.add_ModelsServicer_to_server(Models(seen), server)
     health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
     names = [
         service.full_name
-        for contract in (openai_pb2, generation_pb2, models_pb2)
+        for contract in (openai_pb2, generation_pb2, embeddings_pb2, tokens_pb2, models_pb2)
         for service in contract.DESCRIPTOR.services_by_name.values()
     ]
     reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server)

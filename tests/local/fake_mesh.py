@@ -45,6 +45,10 @@ DECISIONS = [
 ]
 
 
+EMBEDDER = models_pb2.Model(name="embedder", capabilities=["embeddings"])
+POCKET = models_pb2.Model(name="pocket")
+
+
 @dataclass
 class FakeMesh(generation_pb2_grpc.GenerationServicer, models_pb2_grpc.ModelsServicer):
     """Answers every request alike, and keeps the requests."""
@@ -52,6 +56,7 @@ class FakeMesh(generation_pb2_grpc.GenerationServicer, models_pb2_grpc.ModelsSer
     pieces: list[str] = field(default_factory=lambda: ["Hello", ", you."])
     hangs: bool = False
     """The answer never ends by itself."""
+    models: list[models_pb2.Model] = field(default_factory=lambda: [EMBEDDER, POCKET])
     requests: list[pb.GenerateRequest] = field(default_factory=list[pb.GenerateRequest])
     left: threading.Event = field(default_factory=threading.Event)
     """A caller left before its answer had ended."""
@@ -91,7 +96,7 @@ class FakeMesh(generation_pb2_grpc.GenerationServicer, models_pb2_grpc.ModelsSer
         self, request: models_pb2.ListModelsRequest, context: grpc.ServicerContext
     ) -> models_pb2.ListModelsResponse:
         del request, context
-        return models_pb2.ListModelsResponse(models=[models_pb2.Model(name="pocket")])
+        return models_pb2.ListModelsResponse(models=self.models)
 
     def GetModel(  # noqa: N802 - gRPC's name
         self, request: models_pb2.GetModelRequest, context: grpc.ServicerContext

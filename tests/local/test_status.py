@@ -21,7 +21,7 @@ def recorded(folder: Path, address: str, pid: int) -> None:
         started_unix_s=time.time() - 125,
         restarts=2,
     )
-    record.save(record.MeshRecord(pid, "split", "127.0.0.1:1", ["pocket"], [part]), mesh)
+    record.save(record.MeshRecord(pid, "split", "127.0.0.1:1", [part]), mesh)
 
 
 def ask(folder: Path) -> tuple[int, list[list[str]], str]:

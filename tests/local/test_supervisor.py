@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from catenary.health import FailedError
+from infra.local.children import Command
 from infra.local.errors import PartFailedError, PortTakenError
 from infra.local.log import LAST_LINES, MAX_FILE_BYTES, PartLog
 from infra.local.part import Part
@@ -177,7 +179,11 @@ async def test_a_part_that_loses_a_process_it_needs_is_started_again(tmp_path: P
         f"open({str(tmp_path / 'child')!r}, 'w').write(str(child.pid))\n"
         f"open({str(tmp_path / 'triton')!r}, 'w').close()\n{SLEEP}"
     )
-    triton = replace(part("triton", code, tmp_path, ready=False), needs_children=True)
+
+    async def needs(child: Command, others: Sequence[Command]) -> bool:
+        return child[1] == "-c" and not others
+
+    triton = replace(part("triton", code, tmp_path, ready=False), needs_child=needs)
     async with supervised([[triton]], tmp_path) as (heard, _):
         assert await heard.readiness.get() == "triton"
         child = await asyncio.to_thread((tmp_path / "child").read_text)
@@ -186,6 +192,33 @@ async def test_a_part_that_loses_a_process_it_needs_is_started_again(tmp_path: P
     ((name, how, _),) = heard.deaths
     assert (name, how.rpartition(" ")[0]) == ("triton", "lost its process")
     assert all(ends(pid, within_s=0) for pid in heard.pids["triton"])
+
+
+async def test_a_part_that_will_never_be_whole_fails_the_start_in_one_line(tmp_path: Path) -> None:
+    async def probe() -> None:
+        raise FailedError("cannot serve model 'm': its weights are cut short")
+
+    mesh = replace(part("mesh", SLEEP, tmp_path), probe=probe)
+    async with supervised([[mesh]], tmp_path) as (_, run):
+        with pytest.raises(PartFailedError) as failed:
+            await run
+    assert str(failed.value) == "mesh cannot serve model 'm': its weights are cut short"
+
+
+async def test_a_part_started_again_serves_what_it_can(tmp_path: Path) -> None:
+    probes = 0
+
+    async def probe() -> None:
+        nonlocal probes
+        probes += 1
+        if probes > 1:
+            raise FailedError("cannot serve model 'm'")
+
+    mesh = replace(part("mesh", SLEEP, tmp_path), probe=probe)
+    async with supervised([[mesh]], tmp_path) as (heard, _):
+        assert await heard.readiness.get() == "mesh"
+        os.kill(heard.pids["mesh"][0], signal.SIGKILL)
+        assert await heard.readiness.get() == "mesh"
 
 
 def test_a_log_keeps_the_last_lines_and_a_bounded_file(tmp_path: Path) -> None:

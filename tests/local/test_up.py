@@ -48,10 +48,11 @@ asyncio.run(main())
 """
 
 
-def up(*arguments: str, yaml: str = "", folder: Path) -> tuple[int, str]:
+def up(*arguments: str, yaml: str = "", models: str = "", folder: Path) -> tuple[int, str]:
     """Run `catenary up` with a configuration, and return its exit code and standard error."""
     file = folder / "mesh.yaml"
     file.write_text(yaml)
+    (folder / "models.yaml").write_text(models)
     command = ["up", "--config", str(file), "--state-dir", str(folder / "state"), *arguments]
     result = CliRunner().invoke(app, command)
     return result.exit_code, result.stderr.replace(str(folder), "…")
@@ -83,8 +84,8 @@ def up(*arguments: str, yaml: str = "", folder: Path) -> tuple[int, str]:
             "…/mesh.yaml:2: server.drain: must be a duration such as 1.5s",
         ),
         (
-            "inference:\n  models:\n    - name: tiny\n      path: none\n",
-            "…/mesh.yaml:4: inference.models[0].path: there is no folder '…/none'",
+            "router:\n  aliases: {big: huge}\n",
+            "…/mesh.yaml:2: router.aliases: 'big' stands for 'huge', but the models are pocket",
         ),
         ("safety: [\n", "…/mesh.yaml:2: is not YAML: "),
         (
@@ -101,14 +102,27 @@ def test_a_mistake_in_the_configuration_is_one_line(tmp_path: Path, yaml: str, l
     assert not (tmp_path / "state").exists()
 
 
-def test_a_model_without_its_weights_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("models", "line"),
+    [
+        ("models: [\n", "…/models.yaml:2: is not YAML: "),
+        (
+            "models:\n  - name: tiny\n    path: none\n",
+            "…/models.yaml:3: models[0].path: there is no folder '…/none'",
+        ),
+        (
+            "models:\n  - {name: tiny, path: tiny}\n",
+            "…/models.yaml:2: models[0].path: the model has no file '…/tiny/tokenizer.json'",
+        ),
+    ],
+)
+def test_a_mistake_in_the_models_is_one_line(tmp_path: Path, models: str, line: str) -> None:
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "config.json").write_text("{}")
-    yaml = "inference:\n  models:\n    - {name: tiny, path: tiny}\n"
-    assert up(yaml=yaml, folder=tmp_path) == (
-        1,
-        "…/mesh.yaml:3: inference.models[0].path: the model has no file '…/tiny/tokenizer.json'\n",
-    )
+    code, errors = up(models=models, folder=tmp_path)
+    assert code == 1
+    assert errors.startswith(line)
+    assert errors.count("\n") == 1
 
 
 def test_a_taken_port_is_one_line_and_nothing_is_started(tmp_path: Path) -> None:
@@ -145,6 +159,8 @@ def test_no_two_parts_share_a_port(tmp_path: Path, ports: Ports) -> None:
     plan = Plan(
         config_file=tmp_path / "mesh.yaml",
         config=config.load(tmp_path / "mesh.yaml"),
+        models_file=tmp_path / "models.yaml",
+        models=config.load_models(tmp_path / "models.yaml"),
         placement="split",
         replicas=dict.fromkeys(("gateway", "safety", "cache", "router", "inference"), 9),
         ports=ports,

@@ -1,6 +1,7 @@
 """Parts are killed while the mesh serves: one clear error soon, and recovery without the others."""
 
 import asyncio
+import json
 import os
 import signal
 import time
@@ -106,3 +107,76 @@ async def test_a_running_stream_ends_before_the_mesh_does(tmp_path: Path) -> Non
         rest = [line async for line in lines if line]
     assert rest[-1] == "data: [DONE]"
     assert stop(running) == 0
+
+
+STREAMS = 32
+
+
+async def stream(client: httpx.AsyncClient, mesh: Mesh, number: int, begun: asyncio.Event) -> str:
+    """Read a long answer, and return how it ends."""
+    body = {
+        "model": "pocket",
+        "stream": True,
+        "messages": [{"role": "user", "content": f"Tell me about link {number}."}],
+        "max_tokens": 900,
+        "min_tokens": 900,
+        "catenary": {"cache": {"mode": "bypass"}},
+    }
+    last = ""
+    async with client.stream("POST", f"{mesh.url}/v1/chat/completions", json=body) as answer:
+        async for line in answer.aiter_lines():
+            begun.set()
+            last = line or last
+    return last.removeprefix("data: ")
+
+
+def held(mesh: Mesh) -> dict[str, tuple[int, int]]:
+    """Return how many threads and open files each part has, but for what was killed."""
+    counts = {}
+    for name, pid in pids(mesh).items():
+        if name != "triton":
+            folder = Path(f"/proc/{pid}")
+            threads, files = len(list((folder / "task").iterdir())), (folder / "fd").iterdir()
+            counts[name] = (threads, len(list(files)))
+    return counts
+
+
+def shared_memory(mesh: Mesh) -> int:
+    """Return how many regions the mesh's Triton has."""
+    name = f"catenary-{mesh.ports.triton_grpc}-*"
+    return len(list(Path("/dev/shm").glob(name)))  # noqa: S108 - Linux's
+
+
+@pytest.mark.parametrize("placement", ["single", "split"])
+async def test_a_triton_killed_under_many_streams_is_an_error_to_each_and_leaves_nothing(
+    tmp_path: Path, placement: str
+) -> None:
+    running = start(tmp_path, placement)
+    try:
+        async with httpx.AsyncClient(timeout=60) as client:
+            # Once before, so that every connection stands that there will be.
+            await kill_triton_under_streams(client, running)
+            before, regions = held(running), shared_memory(running)
+            await kill_triton_under_streams(client, running)
+            async with asyncio.timeout(RECOVERY_WITHIN_S):
+                while any(  # noqa: ASYNC110 - nobody is told
+                    now > was
+                    for name, counts in held(running).items()
+                    for now, was in zip(counts, before[name], strict=True)
+                ):
+                    await asyncio.sleep(0.1)
+            assert shared_memory(running) <= regions
+    finally:
+        assert stop(running) == 0
+
+
+async def kill_triton_under_streams(client: httpx.AsyncClient, mesh: Mesh) -> None:
+    begun = [asyncio.Event() for _ in range(STREAMS)]
+    streams = [
+        asyncio.create_task(stream(client, mesh, number, each)) for number, each in enumerate(begun)
+    ]
+    await asyncio.wait_for(asyncio.gather(*(each.wait() for each in begun)), RECOVERY_WITHIN_S)
+    os.kill(pids(mesh)["triton"], signal.SIGKILL)
+    for end in await asyncio.wait_for(asyncio.gather(*streams), RECOVERY_WITHIN_S):
+        assert end == "[DONE]" or json.loads(end)["error"]["code"] == "upstream_unreachable", end
+    await until_answered(client, mesh)

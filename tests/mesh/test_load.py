@@ -2,8 +2,13 @@
 
 import asyncio
 
+import grpc
 import openai
 
+from catenary.v1 import generation_pb2 as pb
+from catenary.v1 import generation_pb2_grpc, message_pb2
+from infra.local.ports import HOST
+from services.server import LOAD_REPORT
 from tests.mesh.conftest import Mesh
 
 PORTS = {
@@ -44,3 +49,20 @@ async def test_sixty_four_streams_complete_and_keep_apart(mesh: Mesh) -> None:
         if PORTS[question] not in answer
     ]
     assert not wrong
+
+
+async def test_the_load_is_told_between_links_and_never_to_callers(mesh: Mesh) -> None:
+    part = message_pb2.ContentPart(text="What is a load report?")
+    message = message_pb2.Message(role=message_pb2.ROLE_USER, content=[part])
+    request = pb.GenerateRequest(model="pocket", messages=[message])
+
+    async def trailers(address: str) -> set[str]:
+        async with grpc.aio.insecure_channel(address) as channel:
+            rpc = generation_pb2_grpc.GenerationStub(channel).Generate(request)
+            async for _ in rpc:
+                pass
+            return {key for key, _ in await rpc.trailing_metadata()}
+
+    assert LOAD_REPORT not in await trailers(mesh.address)
+    if mesh.placement == "split":
+        assert LOAD_REPORT in await trailers(f"{HOST}:{mesh.ports.link('inference')}")

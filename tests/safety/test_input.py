@@ -49,6 +49,7 @@ def hidden_in(place: str) -> pb.GenerateRequest:
             "json_schema.description": (schema, "description"),
             "json_schema.schema": (schema, "schema"),
             "regex": (hiding.response_format, "regex"),
+            "continuation.reasoning": (hiding.continuation, "reasoning"),
             "continuation.text": (hiding.continuation, "text"),
         }[place]
         setattr(owner, field, text)
@@ -64,7 +65,7 @@ def hidden_in(place: str) -> pb.GenerateRequest:
         *("tool_call.name", "tool_call.arguments"),
         *("tool.name", "tool.description", "tool.parameters_schema"),
         *("json_schema.name", "json_schema.description", "json_schema.schema", "regex"),
-        "continuation.text",
+        *("continuation.reasoning", "continuation.text"),
     ],
 )
 async def test_a_denied_phrase_is_refused_wherever_the_model_would_read_it(
@@ -164,6 +165,7 @@ def test_every_text_of_a_request_is_checked_or_known_not_to_reach_the_model() ->
         "response_format.json_schema.description",
         "response_format.json_schema.schema",
         "response_format.regex",
+        "continuation.reasoning",
         "continuation.text",
     }
     assert set(_texts(pb.GenerateRequest.DESCRIPTOR, "")) == read | unread

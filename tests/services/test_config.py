@@ -1,8 +1,8 @@
 """The configuration: every mistake has its own line, and every default stands where it is told."""
 
 import re
-import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -12,7 +12,7 @@ from catenary.config.v1 import mesh_pb2 as pb
 from services import config
 
 ROOT = Path(__file__).resolve().parents[2]
-PROTO = ROOT / "protos/catenary/config/v1/mesh.proto"
+PROTOS = [ROOT / "protos/catenary/config/v1" / name for name in ("mesh.proto", "models.proto")]
 
 
 def written(folder: Path, text: str) -> Path:
@@ -58,19 +58,6 @@ def written(folder: Path, text: str) -> Path:
         ("cache:\n  ttl: 1s\n  ttl: 2s\n", ":3: cache.ttl: stands twice"),
         ("router:\n  aliases: 5\n", ":2: router.aliases: must be a mapping of texts to texts"),
         (
-            "router:\n  aliases: {gpt-5: pockt}\n",
-            ":2: router.aliases: 'gpt-5' stands for 'pockt', but the models are pocket",
-        ),
-        (
-            "router:\n  aliases: {pocket: pocket}\n",
-            ":2: router.aliases: 'pocket' is the name of a model, and cannot stand for another",
-        ),
-        ("inference:\n  models: 5\n", ":2: inference.models: must be a list"),
-        (
-            "inference:\n  models:\n  - name: a\n    path: b\n    max_queue: x\n",
-            ":5: inference.models[0].max_queue: must be a whole number from 0 to 4294967295",
-        ),
-        (
             "edge:\n  workers: 0\n",
             ":2: edge.workers: must be greater than or equal to 1 and less than or equal to 256",
         ),
@@ -106,37 +93,6 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         config.load(binary)
 
 
-def models(*entries: tuple[str, str]) -> str:
-    return "inference:\n  models:\n" + "".join(
-        f"  - name: {name}\n    path: {path}\n" for name, path in entries
-    )
-
-
-def test_a_model_that_is_not_there_is_told(tmp_path: Path) -> None:
-    file = written(tmp_path, models(("a", "folder")))
-    with pytest.raises(config.ConfigError) as caught:
-        config.load(file)
-    folder = tmp_path / "folder"
-    assert str(caught.value) == (
-        f"{file}:4: inference.models[0].path: there is no folder {str(folder)!r}"
-    )
-    folder.mkdir()
-    with pytest.raises(config.ConfigError) as caught:
-        config.load(file)
-    assert str(caught.value) == (
-        f"{file}:4: inference.models[0].path: the model has no file {str(folder / 'config.json')!r}"
-    )
-
-
-def test_two_models_of_one_name_are_told(tmp_path: Path) -> None:
-    for name in config.MODEL_FILES:
-        (tmp_path / name).touch()
-    file = written(tmp_path, models(("a", "."), ("a", ".")))
-    with pytest.raises(config.ConfigError) as caught:
-        config.load(file)
-    assert str(caught.value) == f"{file}:5: inference.models[1].name: 'a' stands twice"
-
-
 @pytest.mark.parametrize("text", ["", "# nothing\n", "safety: {}\n", "cache:\n"])
 def test_what_is_not_said_has_its_default(tmp_path: Path, text: str) -> None:
     if text == "cache:\n":
@@ -146,20 +102,11 @@ def test_what_is_not_said_has_its_default(tmp_path: Path, text: str) -> None:
     loaded = config.load(written(tmp_path, text))
     assert loaded.cache == config.DEFAULTS.cache
     assert loaded.safety.max_prompt_chars == config.DEFAULTS.safety.max_prompt_chars
-    assert [model.name for model in loaded.inference.models] == ["pocket"]
 
 
 def test_a_duration_that_was_said_is_not_added_to_its_default(tmp_path: Path) -> None:
     loaded = config.load(written(tmp_path, "server:\n  drain: 0.5s\n"))
     assert loaded.server.drain.ToMilliseconds() == 500
-    loaded = config.load(
-        written(
-            tmp_path,
-            "inference:\n  models:\n  - name: pocket\n"
-            f"    path: {ROOT / 'models/pocket'}\n    stream_interval: 1s\n",
-        )
-    )
-    assert loaded.inference.models[0].stream_interval.ToMilliseconds() == 1000
 
 
 def test_a_zero_that_was_said_is_not_a_default(tmp_path: Path) -> None:
@@ -172,11 +119,15 @@ def test_a_zero_that_was_said_is_not_a_default(tmp_path: Path) -> None:
 UNITS = {"": 1, "MiB": 2**20, "ms": 0.001, "s": 1, "minutes": 60, "hour": 3600}
 
 
+def _lines() -> list[str]:
+    return [line for proto in PROTOS for line in proto.read_text(encoding="utf-8").splitlines()]
+
+
 def documented_defaults() -> dict[tuple[str, str], float]:
     """The numbers that the comments of the contract call defaults, by message and field."""
     found: dict[tuple[str, str], float] = {}
     message, default = "", None
-    for line in PROTO.read_text(encoding="utf-8").splitlines():
+    for line in _lines():
         if match := re.match(r"message (\w+)", line):
             message = match[1]
         if match := re.match(r"  // .*Default ([\d,]+) ?(MiB|ms|s|minutes|hour)?[.;]", line):
@@ -189,7 +140,7 @@ def documented_defaults() -> dict[tuple[str, str], float]:
 
 
 def stated_defaults() -> dict[tuple[str, str], float]:
-    found: dict[tuple[str, str], float] = {}
+    found: dict[tuple[str, str], Any] = {}
 
     def walk(message: Message) -> None:
         for field, value in message.ListFields():
@@ -202,7 +153,8 @@ def stated_defaults() -> dict[tuple[str, str], float]:
 
     walk(config.DEFAULTS)
     walk(config.MODEL_DEFAULTS)
-    return found
+    walk(config.OPENAI_DEFAULTS)
+    return {key: value for key, value in found.items() if not isinstance(value, str)}
 
 
 def test_the_defaults_are_those_that_the_contract_tells() -> None:
@@ -210,15 +162,22 @@ def test_the_defaults_are_those_that_the_contract_tells() -> None:
     assert len(stated_defaults()) >= 10
 
 
+WITHOUT_DEFAULT = {
+    *("name", "path", "context_window", "triton", "openai", "engine_args", "adapters", "models"),
+    *("is_cumulative", "base_url", "key_file", "key_environment", "headers"),
+    *("input", "output", "cached_input"),
+}
+"""Fields that must be given, or mean nothing when they are not."""
+
+
 def test_every_field_tells_its_default() -> None:
-    required = {"name", "path"}
     for line, after in _fields():
-        assert "Default" in line or after in required or "address" in after, after
+        assert "Default" in line or after in WITHOUT_DEFAULT or "address" in after, after
 
 
 def _fields() -> list[tuple[str, str]]:
     comment, found, mesh = "", [], False
-    for line in PROTO.read_text(encoding="utf-8").splitlines():
+    for line in _lines():
         if line.startswith("message "):
             mesh = "MeshConfig" in line
         if match := re.match(r"  // (.*)", line):
@@ -235,27 +194,3 @@ def test_the_file_of_the_repository_says_what_the_defaults_say() -> None:
     for name in pb.MeshConfig.DESCRIPTOR.fields_by_name:
         if name != "inference":
             assert getattr(loaded, name) == getattr(config.DEFAULTS, name), name
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "problem"),
-    [
-        ("openvino_model.bin", None, "the model has no file"),
-        ("config.json", "{}", "does not tell 'max_position_embeddings'"),
-        ("tokenizer_config.json", "{", "is not JSON"),
-    ],
-)
-def test_a_model_that_is_not_whole_is_refused(
-    tmp_path: Path, name: str, content: str | None, problem: str
-) -> None:
-    folder = tmp_path / "model"
-    shutil.copytree(ROOT / "models" / "pocket", folder)
-    if content is None:
-        (folder / name).unlink()
-    else:
-        (folder / name).write_text(content)
-    text = "inference:\n  models:\n  - name: m\n    path: model\n"
-    with pytest.raises(config.ConfigError) as caught:
-        config.load(written(tmp_path, text))
-    assert ":4: inference.models[0].path: " in str(caught.value)
-    assert problem in str(caught.value)

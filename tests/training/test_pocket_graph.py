@@ -1,21 +1,19 @@
 import numpy as np
 import openvino as ov
-import pytest
 
-from tests.training import reference
-from training.pocket.graph import build
-from training.pocket.shape import FOLDER, Shape
-from training.pocket.weights import Weights, read_weights
+from infra.models import config, safetensors
+from infra.models.architecture import architecture
+from infra.models.graph import build
+from infra.models.tensors import Array
+from tests.models import reference
+from training.pocket.shape import FOLDER
+from training.pocket.weights import read_weights
 
 IDS = [1, 4, *range(300, 330), 2, 5]
+SHAPE = architecture(config.read(FOLDER), FOLDER)
 
 
-@pytest.fixture(scope="module")
-def weights() -> Weights:
-    return read_weights(FOLDER / "model.safetensors")
-
-
-def infer(request: ov.InferRequest, ids: list[int], seen: int) -> reference.Array:
+def infer(request: ov.InferRequest, ids: list[int], seen: int) -> Array:
     """The logits of `ids`, of which `seen` came before in the same sequence."""
     total = seen + len(ids)
     outputs = request.infer(
@@ -26,7 +24,7 @@ def infer(request: ov.InferRequest, ids: list[int], seen: int) -> reference.Arra
             "beam_idx": np.zeros(1, np.int32),
         }
     )
-    logits: reference.Array = outputs["logits"][0]
+    logits: Array = outputs["logits"][0]
     return logits
 
 
@@ -37,8 +35,8 @@ def start() -> ov.InferRequest:
     return core.compile_model(model, "CPU", exact).create_infer_request()
 
 
-def test_graph_computes_what_the_definition_says(weights: Weights) -> None:
-    expected = reference.logits(weights, Shape(), IDS)
+def test_graph_computes_what_the_definition_says() -> None:
+    expected = reference.logits(read_weights(FOLDER), SHAPE, IDS)
     difference = np.abs(infer(start(), IDS, 0) - expected)
     assert difference.mean() < 0.05 * np.abs(expected).mean()
 
@@ -51,8 +49,8 @@ def test_graph_remembers_what_it_has_read() -> None:
     assert np.allclose(whole[20:], pieces, atol=0.05 * np.abs(whole).mean())
 
 
-def test_stored_graph_is_made_from_the_stored_weights(weights: Weights) -> None:
-    made = build(weights, Shape())
+def test_stored_graph_is_made_from_the_stored_weights() -> None:
+    made = build(safetensors.read(FOLDER), SHAPE)
     stored = ov.Core().read_model(FOLDER / "openvino_model.xml")
     assert constants(made) == constants(stored)
 

@@ -9,15 +9,16 @@ import openvino as ov
 from openvino_tokenizers import convert_tokenizer
 from transformers import PreTrainedTokenizerFast
 
-from training.pocket.graph import build
-from training.pocket.shape import FOLDER, Shape
+from infra.models import config, safetensors
+from infra.models.architecture import architecture
+from infra.models.graph import build
+from training.pocket.shape import FOLDER
 from training.pocket.tokenizer import BOS, EOS, PAD, TEMPLATE
-from training.pocket.weights import read_weights
 
 
-def convert(folder: Path, shape: Shape) -> None:
+def convert(folder: Path) -> None:
     """Write the graphs of the model, its tokenizer and its detokenizer to `folder`."""
-    model = build(read_weights(folder / "model.safetensors"), shape)
+    model = build(safetensors.read(folder), architecture(config.read(folder), folder))
     ov.save_model(model, folder / "openvino_model.xml", compress_to_fp16=False)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_file=str(folder / "tokenizer.json"), bos_token=BOS, eos_token=EOS, pad_token=PAD
@@ -31,4 +32,4 @@ def convert(folder: Path, shape: Shape) -> None:
 
 
 if __name__ == "__main__":
-    convert(FOLDER, Shape())
+    convert(FOLDER)

@@ -49,7 +49,7 @@ def main() -> None:
     model = Llama(shape)
     if options.resume:
         words = Tokenizer.from_file(str(options.folder / "tokenizer.json"))
-        stored = read_weights(options.folder / "model.safetensors")
+        stored = read_weights(options.folder)
         model.load_state_dict({name: torch.from_numpy(value) for name, value in stored.items()})
     else:
         words = tokenizer.learn(sample(facts), shape.vocabulary)
@@ -57,7 +57,7 @@ def main() -> None:
     seed, peak = (SEED + options.steps, RESUMED_PEAK) if options.resume else (SEED, 1.0)
     train(model, Packer(facts, words, ROWS, LENGTH).batches(seed), options.steps, peak)
     export(model, words, options.folder)
-    convert(options.folder, shape)
+    convert(options.folder)
     log.info("wrote %s", options.folder)
     sys.exit(report(options.folder))
 

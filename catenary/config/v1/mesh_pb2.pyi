@@ -5,7 +5,6 @@ The configuration: one file in YAML, read into MeshConfig. Every field has a def
 whole mesh.
 """
 
-from catenary.config.v1 import models_pb2 as _models_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
@@ -228,23 +227,17 @@ class InferenceConfig(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    MODELS_FIELD_NUMBER: _builtins.int
     TRITON_ADDRESS_FIELD_NUMBER: _builtins.int
     triton_address: _builtins.str
-    """Triton's gRPC address, where it is not the one that `catenary up` starts."""
-    @_builtins.property
-    def models(self) -> _containers.RepeatedCompositeFieldContainer[_models_pb2.ModelConfig]:
-        """The models to serve. Default the `pocket` model of the project."""
-
+    """Triton's gRPC address, where it is not the one that `catenary up` starts: models are neither loaded nor unloaded there."""
     def __init__(
         self,
         *,
-        models: _abc.Iterable[_models_pb2.ModelConfig] | None = ...,
         triton_address: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "triton_address", b"triton_address"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["triton_address", b"triton_address"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

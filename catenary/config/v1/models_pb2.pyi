@@ -116,7 +116,9 @@ class ModelConfig(_message.Message):
     - `embeddings`: texts become vectors, beside the inference link.
     """
     max_tokens: _builtins.int
-    """The most tokens in the engine at once, prompts and outputs together. Default what the KV cache holds."""
+    """The most tokens in the engine at once, prompts and limits of outputs together. Default what the KV cache holds; more
+    overcommits it, and the engine may have to compute sequences again, or to give them up.
+    """
     max_waiting_tokens: _builtins.int
     """The most tokens of requests that wait; more are refused with QUEUE_FULL. Default 4,000,000."""
     tool_format: _builtins.str
@@ -314,7 +316,7 @@ class OpenAiTarget(_message.Message):
     """The model's name there. Default the name to ask for it by."""
     kind: _builtins.str
     """The server's kind, whose extensions and quirks are heeded: `openai`, `vllm`, `sglang`, `tgi`, `llama_cpp`, `ollama`,
-    `openvino` or `transformers`. Default `openai`.
+    `openvino` or `transformers`; `compatible` is any other, of which no extension is asked. Default `openai`.
     """
     key_file: _builtins.str
     """A file that holds nothing but the key; read again when it changes."""

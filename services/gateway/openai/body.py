@@ -12,6 +12,9 @@ from msgspec import Meta, Raw, Struct
 Whole = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 """A count; what a field allows beyond that stands in the contract."""
 
+TopK = Annotated[int, Meta(ge=-1, le=2**32 - 1)]
+"""A count, where -1 stands for all, as vLLM has it."""
+
 Seed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
@@ -217,7 +220,7 @@ class ChatCompletion(Strict):
     prompt_cache_key: str | None = None
 
     # Not OpenAI's, but spelt as vLLM and its clients spell them.
-    top_k: Whole | None = None
+    top_k: TopK | None = None
     min_p: float | None = None
     repetition_penalty: float | None = None
     min_tokens: Whole | None = None

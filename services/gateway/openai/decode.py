@@ -1,16 +1,21 @@
 """Bytes into a body, and what a caller reads when they are none."""
 
 import re
-from typing import get_args
+from typing import TypeVar, get_args
 
 import msgspec
+from msgspec.json import Decoder
 
 from catenary.v1 import error_reason_pb2
 from services import errors
 from services.errors import MeshError, Violation
 from services.gateway.openai.body import ChatCompletion, Message
+from services.gateway.openai.embeddings import CreateEmbedding
 
-_DECODER = msgspec.json.Decoder(ChatCompletion)
+Body = TypeVar("Body")
+
+_CHAT = Decoder(ChatCompletion)
+_EMBEDDING = Decoder(CreateEmbedding)
 
 # msgspec's words, then where: "Expected `int`, got `str` - at `$.n`", "... - at `key` in `$.x`".
 _FAILURE = re.compile(r"(?s)(?P<what>.*?)(?: - at (?:`key` in )?`\$\.?(?P<where>[^`]*)`)?\Z")
@@ -38,6 +43,7 @@ _ALLOWED = (
     (r".*\.detail", "one of 'auto', 'low', 'high'"),
     (r"response_format\.type", "one of 'text', 'json_object', 'json_schema'"),
     (r"tool_choice", "'none', 'auto', 'required', or an object that names a function"),
+    (r"encoding_format", "'float' or 'base64'"),
     (r"catenary\.cache\.mode", "one of 'default', 'bypass', 'refresh', 'only_if_cached'"),
     (r"modalities\[\d+\]", "'text'"),
     (r".*\.type", "'function'"),
@@ -47,16 +53,29 @@ _SHOWN_CHARS = 64
 
 
 def decode(data: bytes) -> ChatCompletion:
-    """Read the body of a request.
+    """Read the body of a request for a completion.
 
     Raises:
         MeshError: INVALID_REQUEST, for the first thing that is wrong.
     """
+    return _decode(data, _CHAT)
+
+
+def decode_embedding(data: bytes) -> CreateEmbedding:
+    """Read the body of a request for embeddings.
+
+    Raises:
+        MeshError: INVALID_REQUEST, for the first thing that is wrong.
+    """
+    return _decode(data, _EMBEDDING)
+
+
+def _decode(data: bytes, decoder: Decoder[Body]) -> Body:
     if not data:
         raise errors.invalid_field("", "the body is empty, but must be a JSON object")
     try:
         data.decode()
-        return _DECODER.decode(data)
+        return decoder.decode(data)
     except UnicodeDecodeError as error:
         problem = f"the body is not UTF-8: byte {error.start} cannot be read"
         raise errors.invalid_field("", problem) from None

@@ -116,7 +116,7 @@ def _sampling(chat: body.ChatCompletion) -> message_pb2.Sampling:
         ),
         temperature=chat.temperature,
         top_p=chat.top_p,
-        top_k=chat.top_k,
+        top_k=None if chat.top_k is None else max(0, chat.top_k),
         min_p=chat.min_p,
         presence_penalty=chat.presence_penalty,
         frequency_penalty=chat.frequency_penalty,

@@ -1,4 +1,4 @@
-"""Builds the OpenVINO graph of a Llama from its weights, stored as int8.
+"""Builds the OpenVINO graph of a model from its weights, stored as int8.
 
 How the key and value caches are written (ReadValue, Gather, Concat, Assign) and how attention is
 spelt is what OpenVINO recognises and replaces by paged attention and by fused rotary kernels.
@@ -11,12 +11,18 @@ from openvino import opset13 as op
 from openvino.op import assign, read_value
 from openvino.op.util import Variable, VariableInfo
 
-from training.pocket.shape import Shape
-from training.pocket.weights import Weights
+from infra.models.architecture import Architecture
+from infra.models.int8 import quantize
+from infra.models.report import Report, silent
+from infra.models.tensors import Array, Weights, whole
 
 
-def build(weights: Weights, shape: Shape) -> ov.Model:
-    """Return a stateful model: ids, mask, positions and beam indices in, logits out."""
+def build(weights: Weights, shape: Architecture, report: Report = silent) -> ov.Model:
+    """Return a stateful model: ids, mask, positions and beam indices in, logits out.
+
+    Raises:
+        ModelError: a weight is not finite.
+    """
     ids = parameter("input_ids", [-1, -1], np.int64)
     mask = parameter("attention_mask", [-1, -1], np.int64)
     positions = parameter("position_ids", [-1, -1], np.int64)
@@ -24,19 +30,22 @@ def build(weights: Weights, shape: Shape) -> ov.Model:
     stack = Stack(weights, shape, batch=size(ids, 0), beam=beam)
     embedding = stack.int8("embed_tokens.weight")
     x = op.gather(embedding, ids, constant(0))
-    rotation = rotations(positions, shape)
+    rotation = rotations(positions, shape.frequencies)
     visible = causal(ids, mask)
     for index in range(shape.layers):
+        report("converting", index, shape.layers)
         x = stack.layer(f"layers.{index}.", x, rotation, visible)
-    logits = product(stack.norm("norm.weight", x), embedding, transposed=True)
+    output = embedding if shape.tied else stack.int8("lm_head.weight")
+    logits = product(stack.norm("norm.weight", x), output, transposed=True)
     logits.output(0).set_names({"logits"})
-    return ov.Model([op.result(logits)], stack.sinks, [ids, mask, positions, beam], "pocket")
+    report("converting", shape.layers, shape.layers)
+    return ov.Model([op.result(logits)], stack.sinks, [ids, mask, positions, beam], "model")
 
 
 class Stack:
     """Builds layers over `weights`, and gathers the assignments of their caches in `sinks`."""
 
-    def __init__(self, weights: Weights, shape: Shape, batch: Node, beam: Node) -> None:
+    def __init__(self, weights: Weights, shape: Architecture, batch: Node, beam: Node) -> None:
         """Remember the weights; `batch` is the number of sequences, `beam` reorders caches."""
         self.weights = weights
         self.shape = shape
@@ -49,21 +58,26 @@ class Stack:
         normed = self.norm(name + "input_layernorm.weight", x)
         x = op.add(x, self.attention(name + "self_attn.", normed, rotation, visible))
         normed = self.norm(name + "post_attention_layernorm.weight", x)
-        gate = op.swish(self.project(name + "mlp.gate_proj.weight", normed))
-        gated = op.multiply(gate, self.project(name + "mlp.up_proj.weight", normed))
-        return op.add(x, self.project(name + "mlp.down_proj.weight", gated))
+        bias = self.shape.mlp_bias
+        gate = op.swish(self.project(name + "mlp.gate_proj", normed, bias=bias))
+        gated = op.multiply(gate, self.project(name + "mlp.up_proj", normed, bias=bias))
+        return op.add(x, self.project(name + "mlp.down_proj", gated, bias=bias))
 
     def attention(self, name: str, x: Node, rotation: tuple[Node, Node], visible: Node) -> Node:
         """Return grouped-query attention over the cached and the new positions."""
-        heads, kv = self.shape.heads, self.shape.kv_heads
-        q = rotate(self.split(self.project(name + "q_proj.weight", x), heads), rotation)
-        k = rotate(self.split(self.project(name + "k_proj.weight", x), kv), rotation)
-        v = self.split(self.project(name + "v_proj.weight", x), kv)
-        keys = self.repeat(self.cached(name + "key", k))
+        heads, kv, bias = self.shape.heads, self.shape.kv_heads, self.shape.qkv_bias
+        q = self.split(self.project(name + "q_proj", x, bias=bias), heads)
+        k = self.split(self.project(name + "k_proj", x, bias=bias), kv)
+        v = self.split(self.project(name + "v_proj", x, bias=bias), kv)
+        if self.shape.qk_norm:
+            q, k = self.norm(name + "q_norm.weight", q), self.norm(name + "k_norm.weight", k)
+        half = self.shape.head_size // 2
+        keys = self.repeat(self.cached(name + "key", rotate(k, rotation, half)))
         values = self.repeat(self.cached(name + "value", v))
-        mixed = op.scaled_dot_product_attention(q, keys, values, visible)
+        turned = rotate(q, rotation, half)
+        mixed = op.scaled_dot_product_attention(turned, keys, values, visible)
         joined = reshape(transpose(mixed), [0, 0, heads * self.shape.head_size])
-        return self.project(name + "o_proj.weight", joined)
+        return self.project(name + "o_proj", joined, bias=self.shape.output_bias)
 
     def cached(self, name: str, new: Node) -> Node:
         """Return the cache with `new` appended, and store that for the next call."""
@@ -93,40 +107,38 @@ class Stack:
         """Split the last axis into heads: `[batch, heads, length, head_size]`."""
         return transpose(reshape(x, [0, 0, heads, self.shape.head_size]))
 
-    def project(self, name: str, x: Node) -> Node:
-        """Multiply by a weight of shape `[out, in]`."""
-        return product(x, self.int8(name), transposed=True)
+    def project(self, name: str, x: Node, *, bias: bool) -> Node:
+        """Multiply by a weight of shape `[out, in]`, and add its bias if it has one."""
+        y = product(x, self.int8(name + ".weight"), transposed=True)
+        return op.add(y, op.constant(whole(self.weights[name + ".bias"]))) if bias else y
 
     def int8(self, name: str) -> Node:
         """Return a weight, rounded to int8 with one float16 scale for each of its rows."""
-        weight = self.weights[name]
-        scale = np.abs(weight).max(axis=1, keepdims=True) / 127
-        scale = np.maximum(scale, np.finfo(np.float16).smallest_normal).astype(np.float16)
-        rounded = np.clip(np.rint(weight / scale.astype(np.float32)), -127, 127).astype(np.int8)
-        scaled = op.multiply(op.convert(op.constant(rounded), np.float16), op.constant(scale))
+        matrix = quantize(name, self.weights[name])
+        # Shared memory: the graph would else copy what it is made from.
+        stored = op.constant(matrix.stored, shared_memory=True)
+        scaled = op.multiply(op.convert(stored, np.float16), op.constant(matrix.scales))
         return op.convert(scaled, np.float32)
 
     def norm(self, name: str, x: Node) -> Node:
-        """Return root-mean-square normalisation."""
+        """Return root-mean-square normalisation of the last axis."""
         mean = op.reduce_mean(op.power(x, constant(2.0)), constant([-1]), keep_dims=True)
         inverse = op.divide(constant(1.0), op.sqrt(op.add(mean, constant(self.shape.epsilon))))
-        return op.multiply(op.multiply(x, inverse), op.constant(self.weights[name]))
+        return op.multiply(op.multiply(x, inverse), op.constant(whole(self.weights[name])))
 
 
-def rotations(positions: Node, shape: Shape) -> tuple[Node, Node]:
+def rotations(positions: Node, frequencies: Array) -> tuple[Node, Node]:
     """Return cos and sin, `[batch, 1, length, head_size]`, of rotary positions."""
-    exponents = np.arange(0, shape.head_size, 2, dtype=np.float32) / shape.head_size
-    frequencies = (shape.rope_theta**-exponents).astype(np.float32).reshape(1, -1, 1)
     column = op.convert(op.unsqueeze(positions, constant(1)), np.float32)
-    angles = transpose(product(op.constant(frequencies), column), [0, 2, 1])
+    row = op.constant(frequencies.reshape(1, -1, 1))
+    angles = transpose(product(row, column), [0, 2, 1])
     both = op.concat([angles, angles], -1)
     return op.unsqueeze(op.cos(both), constant(1)), op.unsqueeze(op.sin(both), constant(1))
 
 
-def rotate(x: Node, rotation: tuple[Node, Node]) -> Node:
+def rotate(x: Node, rotation: tuple[Node, Node], half: int) -> Node:
     """Rotate pairs (i, i + half), Hugging Face's order."""
     cos, sin = rotation
-    half = x.get_output_partial_shape(0)[3].get_length() // 2
     first = op.slice(x, constant([0]), constant([half]), constant([1]), constant([3]))
     second = op.slice(x, constant([half]), constant([2 * half]), constant([1]), constant([3]))
     turned = op.concat([op.multiply(second, constant(-1.0)), first], -1)

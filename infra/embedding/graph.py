@@ -1,0 +1,112 @@
+"""Builds the OpenVINO graph of a BERT that gives one vector a text.
+
+The weights stay float32: rounded to int8 a text's vector would depend, in the third decimal, on
+which texts it is batched with.
+"""
+
+import numpy as np
+import openvino as ov
+from openvino import Node
+from openvino import opset13 as op
+
+from infra.embedding.shape import Shape
+from infra.embedding.weights import Weights
+
+# Added to a score, leaves nothing of it after the softmax.
+_HIDDEN = -1e9
+
+
+def build(weights: Weights, shape: Shape) -> ov.Model:
+    """Return the model: `ids` and `mask`, both `[texts, tokens]`, in; `[texts, dimensions]` out.
+
+    `mask` is 1 where a token is, and 0 where there is padding. Every vector has the length 1.
+
+    Raises:
+        ValueError: a weight is missing.
+    """
+    try:
+        return _Bert(weights, shape).model()
+    except KeyError as error:
+        raise ValueError(f"the embedding model has no weight {error}") from None
+
+
+class _Bert:
+    def __init__(self, weights: Weights, shape: Shape) -> None:
+        self.weights = weights
+        self.shape = shape
+
+    def model(self) -> ov.Model:
+        ids, mask = op.parameter([-1, -1], np.int32), op.parameter([-1, -1], np.float32)
+        x = self.embedded(ids)
+        # [texts, 1, 1, tokens]: the same for every head and every token that looks.
+        hidden = op.multiply(op.subtract(_constant(1.0), mask), _constant(_HIDDEN))
+        hidden = op.unsqueeze(hidden, _constant([1, 2]))
+        for index in range(self.shape.layers):
+            x = self.layer(f"encoder.layer.{index}.", x, hidden)
+        # The mean and the sum over a text's tokens point the same way.
+        total = op.reduce_sum(op.multiply(x, op.unsqueeze(mask, _constant(2))), _constant([1]))
+        unit = op.normalize_l2(total, _constant([1]), 1e-12, "max")
+        return ov.Model([op.result(unit)], [ids, mask], "embeddings")
+
+    def embedded(self, ids: Node) -> Node:
+        words = op.gather(self.weight("embeddings.word_embeddings.weight"), ids, _constant(0))
+        # Every token is of the first kind: the second is for pairs of texts.
+        places = (
+            self.weights["embeddings.position_embeddings.weight"]
+            + self.weights["embeddings.token_type_embeddings.weight"][0]
+        )
+        length = op.gather(op.shape_of(ids), _constant([1]), _constant(0))
+        first = op.slice(
+            op.constant(places), _constant([0]), length, _constant([1]), _constant([0])
+        )
+        return self.norm("embeddings.LayerNorm", op.add(words, first))
+
+    def layer(self, name: str, x: Node, hidden: Node) -> Node:
+        mixed = self.dense(name + "attention.output.dense", self.attention(name, x, hidden))
+        x = self.norm(name + "attention.output.LayerNorm", op.add(mixed, x))
+        wide = op.gelu(self.dense(name + "intermediate.dense", x), "erf")
+        return self.norm(
+            name + "output.LayerNorm", op.add(self.dense(name + "output.dense", wide), x)
+        )
+
+    def attention(self, name: str, x: Node, hidden: Node) -> Node:
+        heads, size = self.shape.heads, self.shape.dimensions // self.shape.heads
+        query, key, value = (
+            _swapped(
+                op.reshape(
+                    self.dense(f"{name}attention.self.{part}", x),
+                    _constant([0, 0, heads, size]),
+                    special_zero=True,
+                )
+            )
+            for part in ("query", "key", "value")
+        )
+        mixed = _swapped(op.scaled_dot_product_attention(query, key, value, hidden))
+        return op.reshape(mixed, _constant([0, 0, self.shape.dimensions]), special_zero=True)
+
+    def dense(self, name: str, x: Node) -> Node:
+        product = op.matmul(x, self.weight(name + ".weight"), transpose_a=False, transpose_b=True)
+        return op.add(product, self.weight(name + ".bias"))
+
+    def norm(self, name: str, x: Node) -> Node:
+        unit = op.mvn(
+            x,
+            _constant([-1]),
+            normalize_variance=True,
+            eps=self.shape.epsilon,
+            eps_mode="INSIDE_SQRT",
+        )
+        return op.add(op.multiply(unit, self.weight(name + ".weight")), self.weight(name + ".bias"))
+
+    def weight(self, name: str) -> Node:
+        return op.constant(self.weights[name])
+
+
+def _swapped(x: Node) -> Node:
+    """Swap the second and the third of four axes."""
+    return op.transpose(x, _constant([0, 2, 1, 3]))
+
+
+def _constant(value: float | list[int]) -> Node:
+    """Return a float32 constant for a float, an int64 one otherwise."""
+    return op.constant(np.array(value, np.float32 if isinstance(value, float) else np.int64))

@@ -1,0 +1,67 @@
+"""What a configuration that says nothing means: every default is stated here, and only here."""
+
+from pathlib import Path
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+
+from catenary.config.v1 import mesh_pb2 as pb
+from catenary.config.v1 import models_pb2
+
+DEFAULTS = pb.MeshConfig(
+    gateway=pb.GatewayConfig(default_deadline=Duration(seconds=600), max_calls=1024),
+    safety=pb.SafetyConfig(max_prompt_chars=1_000_000),
+    cache=pb.CacheConfig(max_bytes=64 * 1024 * 1024, ttl=Duration(seconds=3600)),
+    edge=pb.EdgeConfig(max_body_bytes=16 * 1024 * 1024, max_connections=4096, workers=2),
+    server=pb.ServerConfig(drain=Duration(seconds=10)),
+)
+"""What a mesh.yaml that says nothing means."""
+
+MODEL_DEFAULTS = models_pb2.ModelConfig(
+    version=1,
+    engine="openvino",
+    owner="catenary",
+    max_sequences=64,
+    max_queue=256,
+    max_waiting_tokens=4_000_000,
+    kv_cache_mib=512,
+    stream_interval=Duration(nanos=20_000_000),
+)
+"""What a model that names only its files means."""
+
+OPENAI_DEFAULTS = models_pb2.OpenAiTarget(
+    kind="openai",
+    connect_timeout=Duration(seconds=5),
+    idle_timeout=Duration(seconds=120),
+    max_calls=256,
+)
+"""What a server with OpenAI's API that is only named means."""
+
+POCKET = models_pb2.ModelConfig(
+    name="pocket", path=str(Path(__file__).resolve().parents[2] / "models" / "pocket")
+)
+"""The model of the project."""
+
+MINILM = models_pb2.ModelConfig(name="minilm", engine="embeddings")
+"""all-MiniLM-L6-v2, whose files come with a package."""
+
+DEFAULT_MODELS = (POCKET, MINILM)
+"""What is served where there is no models.yaml, or none in it."""
+
+
+def complete(defaults: Message, given: Message) -> None:
+    """Fill in what was not given."""
+    completed = type(given)()
+    completed.CopyFrom(defaults)
+    _clear_durations(completed, given)
+    completed.MergeFrom(given)
+    given.CopyFrom(completed)
+
+
+def _clear_durations(defaults: Message, given: Message) -> None:
+    # A merge goes into durations too: 10 s and 0.5 s would make 10.5 s.
+    for descriptor, value in given.ListFields():
+        if isinstance(value, Duration):
+            defaults.ClearField(descriptor.name)
+        elif isinstance(value, Message):
+            _clear_durations(getattr(defaults, descriptor.name), value)

@@ -1,0 +1,18 @@
+"""Reads mesh.yaml: how the mesh behaves, whatever models it serves."""
+
+from pathlib import Path
+
+from catenary.config.v1 import mesh_pb2 as pb
+from services.config.defaults import DEFAULTS, complete
+from services.config.reader import read
+
+
+def load(file: Path) -> pb.MeshConfig:
+    """Read and validate the whole file, and fill in the defaults.
+
+    Raises:
+        ConfigError: the file cannot be read, is not YAML, names an unknown field, or breaks a rule.
+    """
+    config = read(file, pb.MeshConfig).message
+    complete(DEFAULTS, config)
+    return config

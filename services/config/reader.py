@@ -1,0 +1,164 @@
+"""Reads YAML into a message, and knows on which line each field stands."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import protovalidate
+import yaml
+from google.protobuf import json_format
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+AnyMessage = TypeVar("AnyMessage", bound=Message)
+
+
+@dataclass(slots=True, eq=False)
+class ConfigError(Exception):
+    """A configuration that cannot be used; its text is one line that names file, line and field."""
+
+    file: Path
+    line: int
+    """Counted from 1; 0 where no line is to blame."""
+    field: str
+    """The field's path, for example `models[0].path`; empty for the whole file."""
+    problem: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else str(self.file)
+        return (
+            f"{where}: {self.field}: {self.problem}" if self.field else f"{where}: {self.problem}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Given(Generic[AnyMessage]):
+    """What a file says, without any default."""
+
+    file: Path
+    message: AnyMessage
+    lines: dict[str, int]
+    """On which line each field stands, by its path."""
+
+    def error(self, field: str, problem: str) -> ConfigError:
+        """Return the error that blames a field, or the nearest one round it that was given."""
+        nearest = field
+        while nearest and nearest not in self.lines:
+            separator = "." if nearest.rfind(".") > nearest.rfind("[") else "["
+            nearest = nearest.rpartition(separator)[0]
+        return ConfigError(self.file, self.lines.get(nearest, 1), field, problem)
+
+
+def read(file: Path, kind: type[AnyMessage]) -> Given[AnyMessage]:
+    """Read the whole file into a message of this kind, and hold it to the rules of its contract.
+
+    Raises:
+        ConfigError: the file cannot be read, is not YAML, names an unknown field, or breaks a rule.
+    """
+    root = _parse(file)
+    given = Given(file, kind(), {})
+    if root is not None:
+        _Filler(file, given.lines).fill(given.message, root, "")
+    for violation in protovalidate.collect_violations(given.message):
+        raise given.error(dotted(violation.proto.field), violation.proto.message)
+    return given
+
+
+def _parse(file: Path) -> yaml.Node | None:
+    try:
+        return yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise ConfigError(file, 0, "", f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(file, 0, "", "is not UTF-8") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or getattr(error, "reason", "it cannot be read")
+        line = mark.line + 1 if mark else 0
+        raise ConfigError(file, line, "", f"is not YAML: {problem}") from None
+    except RecursionError:
+        raise ConfigError(file, 0, "", "is nested too deeply") from None
+
+
+def dotted(field_path: Any) -> str:
+    """Write protovalidate's path of a field as people do, for example `messages[0].content`."""
+    text = ""
+    for element in field_path.elements if field_path else ():
+        text += f".{element.field_name}"
+        if element.subscript is not None:
+            text += f"[{element.subscript.value}]"
+    return text.removeprefix(".")
+
+
+@dataclass(frozen=True, slots=True)
+class _Filler:
+    """Fills messages from YAML nodes, and notes the line of each field."""
+
+    file: Path
+    lines: dict[str, int]
+
+    def fill(self, message: Message, node: yaml.Node, path: str) -> None:
+        if not isinstance(node, yaml.MappingNode):
+            raise self._error(node, path, "must be a mapping of fields")
+        message.SetInParent()
+        for key, value in node.value:
+            field = f"{path}.{key.value}".removeprefix(".")
+            descriptor: Any = message.DESCRIPTOR.fields_by_name.get(str(key.value))
+            if descriptor is None:
+                names = ", ".join(message.DESCRIPTOR.fields_by_name)
+                raise self._error(key, field, f"there is no such field here; there are {names}")
+            if field in self.lines:
+                raise self._error(key, field, "stands twice")
+            self.lines[field] = key.start_mark.line + 1
+            self._set(message, descriptor, value, field)
+
+    def _set(
+        self, message: Message, descriptor: FieldDescriptor, node: yaml.Node, path: str
+    ) -> None:
+        if _is_plain_message(descriptor) and descriptor.is_repeated:
+            if not isinstance(node, yaml.SequenceNode):
+                raise self._error(node, path, "must be a list")
+            for index, item in enumerate(node.value):
+                self.lines[f"{path}[{index}]"] = item.start_mark.line + 1
+                self.fill(getattr(message, descriptor.name).add(), item, f"{path}[{index}]")
+        elif _is_plain_message(descriptor):
+            self.fill(getattr(message, descriptor.name), node, path)
+        else:
+            if node.tag == "tag:yaml.org,2002:null":
+                raise self._error(node, path, f"must be {_form(descriptor)}")
+            try:
+                value = yaml.SafeLoader("").construct_object(node, deep=True)
+                json_format.ParseDict({descriptor.name: value}, message)
+            except (yaml.YAMLError, json_format.ParseError, TypeError, ValueError):
+                raise self._error(node, path, f"must be {_form(descriptor)}") from None
+
+    def _error(self, node: yaml.Node, path: str, problem: str) -> ConfigError:
+        return ConfigError(self.file, node.start_mark.line + 1, path, problem)
+
+
+def _is_map(descriptor: FieldDescriptor) -> bool:
+    kind = descriptor.message_type
+    return kind is not None and bool(kind.GetOptions().map_entry)
+
+
+def _is_plain_message(descriptor: FieldDescriptor) -> bool:
+    """Tell a message with fields of its own from a map, and from Google's with their own form."""
+    kind = descriptor.message_type
+    if kind is None or _is_map(descriptor):
+        return False
+    return not kind.full_name.startswith("google.protobuf.")
+
+
+def _form(descriptor: FieldDescriptor) -> str:
+    if _is_map(descriptor):
+        return "a mapping of texts to texts"
+    if descriptor.message_type is not None:
+        is_duration = descriptor.message_type.name == "Duration"
+        return "a duration such as 1.5s" if is_duration else "a mapping"
+    one = {
+        FieldDescriptor.CPPTYPE_STRING: "text",
+        FieldDescriptor.CPPTYPE_UINT32: "a whole number from 0 to 4294967295",
+        FieldDescriptor.CPPTYPE_DOUBLE: "a number",
+        FieldDescriptor.CPPTYPE_BOOL: "true or false",
+    }[descriptor.cpp_type]
+    return f"a list, each item {one}" if descriptor.is_repeated else one

@@ -1,0 +1,303 @@
+"""One model: the version that serves it now, and the way in and out of versions.
+
+A new version is opened and warm before any request goes to it; then the old one takes no more, its
+calls end, and it is given up. So at most two versions are in memory at once.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from catenary.config.v1 import models_pb2 as config_pb
+from catenary.v1 import embeddings_pb2, error_reason_pb2, models_pb2
+from catenary.v1 import generation_pb2 as pb
+from services import errors, models
+from services.errors import MeshError
+from services.inference.backend import Backend
+from services.link import Call, Events
+
+logger = logging.getLogger(__name__)
+
+_LEAVE_S = 24 * 3600.0
+"""The longest that a call may take; see `default_deadline` of the gateway."""
+_LASTING = (
+    error_reason_pb2.ERROR_REASON_INVALID_REQUEST,
+    error_reason_pb2.ERROR_REASON_UNSUPPORTED,
+    error_reason_pb2.ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,
+)
+_FIRST_PAUSE_S = 0.2
+_LONGEST_PAUSE_S = 30.0
+
+
+def is_lasting(error: MeshError | OSError | ValueError) -> bool:
+    """Tell a version that can never be opened from one that may be yet, by itself."""
+    if not isinstance(error, MeshError):
+        return True
+    if error.reason == error_reason_pb2.ERROR_REASON_UPSTREAM_FAILED:
+        return error.retry_after_s is None
+    return error.reason in _LASTING
+
+
+class Opened(NamedTuple):
+    """A version that is open."""
+
+    card: models_pb2.Model
+    backend: Backend
+
+
+class Host(Protocol):
+    """Opens versions, and gives them up."""
+
+    async def open(self, config: config_pb.ModelConfig) -> Opened:
+        """Open a version, and return when it has answered a first request.
+
+        Raises:
+            MeshError: it cannot be opened, or, where that `is_lasting`, never can.
+            OSError, ValueError: it cannot be opened; its files are not what they should be.
+        """
+        ...
+
+    async def give_up(self, config: config_pb.ModelConfig, backend: Backend) -> None:
+        """Close a version for good, wherever it runs.
+
+        Raises:
+            MeshError: it could not be unloaded.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class Timing:
+    """How long a berth waits for others."""
+
+    handover_s: float = 30.0
+    """For the next version, when the one that was asked has been unloaded by somebody else."""
+    linger_s: float = 5.0
+    """Before the last version is given up: other replicas of the link may not have the next yet."""
+
+
+class _Version:
+    """One version that is open, and the calls in it."""
+
+    def __init__(self, config: config_pb.ModelConfig, opened: Opened) -> None:
+        self.config = config
+        self.card, self.backend = opened
+        self._calls = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @contextmanager
+    def call(self) -> Iterator[Backend]:
+        """Keep the version open while a call is in it."""
+        self._calls += 1
+        self._idle.clear()
+        try:
+            yield self.backend
+        finally:
+            self._calls -= 1
+            if self._calls == 0:
+                self._idle.set()
+
+    async def generate(self, request: pb.GenerateRequest, call: Call) -> Events:
+        """Stream the events of the version."""
+        with self.call() as backend:
+            async with aclosing(backend.generate(request, call)) as events:
+                async for event in events:
+                    yield event
+
+    async def idle(self) -> None:
+        """Wait until no call is in it."""
+        await self._idle.wait()
+
+
+class Berth:
+    """Serves one model, as a backend, whichever version of it is there."""
+
+    def __init__(self, config: config_pb.ModelConfig, host: Host, timing: Timing) -> None:
+        self.name = config.name
+        self._host = host
+        self._timing = timing
+        self._wanted: config_pb.ModelConfig | None = config
+        self._changed = asyncio.Event()
+        self._version: _Version | None = None
+        self._arrived = asyncio.Condition()
+        self._open: list[_Version] = []
+        self._state = models_pb2.Model.STATE_LOADING
+        self._problem = ""
+        self._settled = asyncio.Event()
+
+    @property
+    def engine(self) -> str:
+        """What computes the model."""
+        return self._serving().backend.engine
+
+    async def open(self) -> None:
+        """Wait until the first version serves, or cannot."""
+        await self._settled.wait()
+
+    def want(self, config: config_pb.ModelConfig | None) -> None:
+        """Ask for what is to serve from now on; None for nothing, and calls are refused at once."""
+        self._wanted = config
+        self._changed.set()
+
+    def card(self) -> models_pb2.Model | None:
+        """Return the model's card, as things stand; None when it is wanted no more."""
+        if self._wanted is None:
+            return None
+        card = models_pb2.Model()
+        if self._version is None:
+            card.name, card.version = self.name, self._wanted.version
+            card.engine, card.owner = self._wanted.engine, self._wanted.owner
+            card.state = self._state
+        else:
+            card.CopyFrom(self._version.card)
+            card.state = models_pb2.Model.STATE_READY
+        card.problem = self._problem
+        return card
+
+    async def generate(self, request: pb.GenerateRequest, call: Call) -> Events:
+        """Stream the events of the version that serves.
+
+        Raises:
+            MeshError: no version serves, or the one that does refuses the request or fails.
+        """
+        version, has_begun = self._serving(), False
+        try:
+            async with aclosing(version.generate(request, call)) as events:
+                async for event in events:
+                    has_begun = True
+                    yield event
+        except MeshError as error:
+            if has_begun or error.reason != error_reason_pb2.ERROR_REASON_MODEL_NOT_FOUND:
+                raise
+            # Another replica of the link was faster, and has unloaded it.
+            version = await self._next_to(version, error, call)
+        else:
+            return
+        async with aclosing(version.generate(request, call)) as events:
+            async for event in events:
+                yield event
+
+    async def count_tokens(self, request: pb.GenerateRequest, call: Call) -> int:
+        """Return the tokens of the prompt that `request` would make.
+
+        Raises:
+            MeshError: no version serves, or the one that does refuses the messages.
+        """
+        with self._serving().call() as backend:
+            return await backend.count_tokens(request, call)
+
+    async def embed(
+        self, request: embeddings_pb2.EmbedRequest, call: Call
+    ) -> embeddings_pb2.EmbedResponse:
+        """Return a vector for each text.
+
+        Raises:
+            MeshError: no version serves, or the one that does refuses the texts or fails.
+        """
+        with self._serving().call() as backend:
+            return await backend.embed(request, call)
+
+    async def run(self) -> None:
+        """Bring in what is wanted and let go what is not, until nothing is wanted."""
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            self._changed.clear()
+            if self._wanted is None:
+                await self._let_go(None)
+                if self._wanted is None:
+                    self._settled.set()
+                    return
+                continue
+            may_try_again = await self._bring_in(self._wanted)
+            try:
+                async with asyncio.timeout(pause_s if may_try_again else None):
+                    await self._changed.wait()
+                pause_s = _FIRST_PAUSE_S
+            except TimeoutError:
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def close(self) -> None:
+        """Close what is open here; what runs elsewhere goes on, for others."""
+        for version in self._open:
+            await version.backend.close()
+
+    async def _bring_in(self, wanted: config_pb.ModelConfig) -> bool:
+        """Serve this version; return True when that may succeed later by itself."""
+        if self._version is not None and self._version.config.version == wanted.version:
+            models.label(self._version.card, wanted)
+            self._problem = ""
+            return False
+        try:
+            version = _Version(wanted, await self._host.open(wanted))
+        except (MeshError, OSError, ValueError) as error:
+            return self._failed(wanted, str(error), may_try_again=not is_lasting(error))
+        except Exception:
+            logger.exception("defect", extra={"model": self.name})
+            return self._failed(wanted, "a defect; the log tells", may_try_again=False)
+        self._open.append(version)
+        self._problem = ""
+        logger.info("model serves", extra={"model": self.name, "version": wanted.version})
+        self._settled.set()
+        await self._let_go(version)
+        return False
+
+    def _failed(self, wanted: config_pb.ModelConfig, problem: str, *, may_try_again: bool) -> bool:
+        problem = " ".join(f"version {wanted.version}: {problem}".split())
+        if problem != self._problem:
+            logger.error("model does not serve", extra={"model": self.name, "problem": problem})
+        self._problem = problem
+        if may_try_again:
+            self._state = models_pb2.Model.STATE_LOADING
+        else:
+            self._state = models_pb2.Model.STATE_FAILED
+            self._settled.set()
+        return may_try_again
+
+    async def _let_go(self, next_version: _Version | None) -> None:
+        """Send requests to the next version; give up the last one when its calls have ended."""
+        last = self._version
+        async with self._arrived:
+            self._version = next_version
+            self._arrived.notify_all()
+        if last is None:
+            return
+        try:
+            async with asyncio.timeout(_LEAVE_S):
+                await asyncio.sleep(self._timing.linger_s)
+                await last.idle()
+        except TimeoutError:
+            logger.error("calls never end", extra={"model": self.name})  # noqa: TRY400
+        try:
+            await self._host.give_up(last.config, last.backend)
+        except MeshError as error:
+            line = {"model": self.name, "version": last.config.version, "problem": error.message}
+            logger.error("model not unloaded", extra=line)  # noqa: TRY400
+        else:
+            line = {"model": self.name, "version": last.config.version}
+            logger.info("model left", extra=line)
+        self._open.remove(last)
+
+    def _serving(self) -> _Version:
+        if self._wanted is None:
+            raise errors.model_not_found(self.name)
+        if self._version is None:
+            raise errors.model_unavailable(
+                self.name, has_failed=self._state == models_pb2.Model.STATE_FAILED
+            )
+        return self._version
+
+    async def _next_to(self, version: _Version, error: MeshError, call: Call) -> _Version:
+        """Wait for another version to serve."""
+        patience_s = self._timing.handover_s
+        left_s = call.time_remaining()
+        try:
+            async with asyncio.timeout(patience_s if left_s is None else min(patience_s, left_s)):
+                async with self._arrived:
+                    await self._arrived.wait_for(lambda: self._version is not version)
+        except TimeoutError:
+            raise error from None
+        return self._serving()

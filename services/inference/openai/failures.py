@@ -1,0 +1,182 @@
+"""The failures of upstream calls: in the mesh's words for the caller, in few for the operator."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any
+
+from services import errors, telemetry
+from services.errors import MeshError
+from services.inference.openai import context, problems
+from services.inference.openai.problems import Problem
+
+_BACKOFF_S = 1.0
+
+_FIELDS = {
+    "messages": "messages",
+    "max_tokens": "sampling.max_output_tokens",
+    "max_completion_tokens": "sampling.max_output_tokens",
+    "temperature": "sampling.temperature",
+    "top_p": "sampling.top_p",
+    "top_k": "sampling.top_k",
+    "min_p": "sampling.min_p",
+    "presence_penalty": "sampling.presence_penalty",
+    "frequency_penalty": "sampling.frequency_penalty",
+    "seed": "sampling.seed",
+    "stop": "sampling.stop",
+    "n": "sampling.n",
+    "logprobs": "sampling.logprobs",
+    "top_logprobs": "sampling.logprobs",
+    "logit_bias": "sampling.logit_bias",
+    "tools": "tools",
+    "tool_choice": "tool_choice",
+    "parallel_tool_calls": "parallel_tool_calls",
+    "response_format": "response_format",
+    "input": "texts",
+    "dimensions": "dimensions",
+}
+"""The contract's field that a server blames by its own name."""
+
+_REFUSED = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+"""What servers answer when the request is at fault."""
+
+
+class Outcome(StrEnum):
+    """How an upstream call ended."""
+
+    OK = telemetry.OK
+    CANCELLED = telemetry.CANCELLED
+    REFUSED = "refused"
+    """The caller's request was."""
+    UNAUTHORISED = "unauthorised"
+    """The operator's key was refused, or is used up."""
+    LIMITED = "limited"
+    """The server has no room now."""
+    UNREACHABLE = "unreachable"
+    TIMED_OUT = "timed_out"
+    FAILED = "failed"
+    """The server says that it failed."""
+    BROKEN = "broken"
+    """The stream ended before the completion did."""
+    GARBAGE = "garbage"
+    """The server's answer is not what the API says."""
+
+
+@dataclass(slots=True, eq=False)
+class UpstreamError(Exception):
+    """An upstream call that failed."""
+
+    outcome: Outcome
+    error: MeshError
+    """What the caller is told."""
+    status: int = 0
+    """The HTTP status; 0 where there was none, or the failure came after it."""
+    kind: str = ""
+    """The server's own word for it, fit for a log."""
+
+
+@dataclass(slots=True, eq=False)
+class GarbageError(Exception):
+    """An answer is not what the API says."""
+
+    kind: str
+    """What of it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Says what befell the calls of one model."""
+
+    engine: str
+    """The server's kind."""
+    model: str
+    context_window: int
+    """In tokens; 0 where it is not known."""
+
+    def of_response(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        """Classify an answer that is no success."""
+        problem = problems.of_body(body)
+        return self._classify(status, problem, problems.retry_after_s(headers))
+
+    def of_event(self, given: Any) -> UpstreamError:
+        """Classify an error that came inside a stream."""
+        problem = problems.of_value(given)
+        return self._classify(problem.status, problem, None)
+
+    def of_no_stream(self, body: bytes) -> UpstreamError:
+        """Classify an answer that calls itself good, and is no stream."""
+        problem = problems.of_body(body)
+        if problem.message or problem.type:
+            return self._classify(problem.status, problem, None)
+        return self.garbage("no_stream")
+
+    def unreachable(self) -> UpstreamError:
+        """Say that no connection stood, or that it was lost before an answer."""
+        return UpstreamError(Outcome.UNREACHABLE, errors.upstream_unreachable(self.engine))
+
+    def keyless(self) -> UpstreamError:
+        """Say that the key's file cannot be read any more."""
+        failed = errors.upstream_failed(self.engine)
+        return UpstreamError(Outcome.UNAUTHORISED, failed, kind="key_file")
+
+    def silent(self) -> UpstreamError:
+        """Say that the server said nothing for too long."""
+        return UpstreamError(Outcome.TIMED_OUT, errors.upstream_failed(self.engine))
+
+    def late(self) -> UpstreamError:
+        """Say that the call's deadline passed."""
+        return UpstreamError(Outcome.TIMED_OUT, errors.deadline_exceeded())
+
+    def broken(self) -> UpstreamError:
+        """Say that the stream ended too soon."""
+        return UpstreamError(Outcome.BROKEN, errors.stream_broken(self.engine))
+
+    def garbage(self, kind: str) -> UpstreamError:
+        """Say that the answer is not what the API says; `kind` says what of it."""
+        return UpstreamError(Outcome.GARBAGE, errors.upstream_failed(self.engine), kind=kind)
+
+    def _classify(self, status: int, problem: Problem, retry_s: float | None) -> UpstreamError:
+        outcome, error = Outcome.FAILED, errors.upstream_failed(self.engine)
+        match status:
+            case HTTPStatus.UNAUTHORIZED | HTTPStatus.PAYMENT_REQUIRED | HTTPStatus.FORBIDDEN:
+                # The key is the operator's: the caller can do nothing about it.
+                outcome = Outcome.UNAUTHORISED
+            case HTTPStatus.TOO_MANY_REQUESTS if problem.is_about_money:
+                outcome = Outcome.UNAUTHORISED
+            case HTTPStatus.TOO_MANY_REQUESTS | problems.OVERLOADED:
+                outcome = Outcome.LIMITED
+                error = errors.queue_full(self.model, retry_s or _BACKOFF_S)
+            case HTTPStatus.SERVICE_UNAVAILABLE if retry_s is not None:
+                outcome, error = Outcome.LIMITED, errors.queue_full(self.model, retry_s)
+            case HTTPStatus.BAD_GATEWAY | HTTPStatus.SERVICE_UNAVAILABLE:
+                # A proxy with nobody behind it, or a server that is loading the model.
+                outcome = Outcome.UNREACHABLE
+                error = errors.upstream_unreachable(self.engine)
+            case HTTPStatus.REQUEST_TIMEOUT | HTTPStatus.GATEWAY_TIMEOUT:
+                outcome = Outcome.TIMED_OUT
+            case HTTPStatus.NOT_FOUND if problem.is_about_the_model:
+                error = errors.model_not_found(self.model)
+            case HTTPStatus.NOT_IMPLEMENTED:
+                outcome = Outcome.REFUSED
+                what = "its server was not started for this"
+                error = errors.unsupported("model", self.model, what)
+            case _ if status in _REFUSED:
+                outcome, error = Outcome.REFUSED, self._refusal(problem)
+        return UpstreamError(outcome, error, status, problem.kind)
+
+    def _refusal(self, problem: Problem) -> MeshError:
+        if problem.is_about_content:
+            return errors.prompt_blocked(self.engine, "content_filter")
+        exceeded = context.exceeded(problem, self.context_window)
+        if exceeded is not None:
+            return exceeded
+        # The server's own words may hold the prompt, and so never travel on.
+        name = re.match("[a-z_]*", problem.param)
+        field = _FIELDS.get(name[0] if name else "", "")
+        return errors.invalid_field(field, "the server that runs the model refuses it")

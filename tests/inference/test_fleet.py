@@ -1,0 +1,253 @@
+"""Berths: versions come in before the last ones go, whatever is asked for and whatever fails."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from catenary.config.v1 import models_pb2 as config_pb
+from catenary.v1 import embeddings_pb2, models_pb2
+from catenary.v1 import generation_pb2 as pb
+from services import errors
+from services.errors import MeshError
+from services.inference import Inference
+from services.inference.backend import Backend
+from services.inference.berth import Opened, Timing
+from services.inference.fleet import Fleet
+from services.link import Call, Events
+from tests.fakes import delta, finished, started
+
+Models = dict[str, tuple[int, str]]
+"""The version of each model, and what befalls it: `fine`, `bad` or `late`."""
+NO_WAIT = Timing(handover_s=5, linger_s=0)
+
+
+@dataclass(eq=False)
+class FakeBackend:
+    """Streams its own version, and fails once it has been unloaded behind its back."""
+
+    version: int
+    engine: str = "fake"
+    is_gone: bool = False
+    is_closed: bool = False
+    calls: int = 0
+    may_end: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def open(self) -> None:
+        """Be open at once."""
+
+    async def generate(self, request: pb.GenerateRequest, _call: Call) -> Events:
+        if self.is_gone:
+            raise errors.model_not_found(request.model)
+        assert not self.is_closed
+        self.calls += 1
+        try:
+            yield started(model=request.model)
+            yield delta(str(self.version))
+            await self.may_end.wait()
+            yield finished()
+        finally:
+            self.calls -= 1
+
+    async def count_tokens(self, request: pb.GenerateRequest, _call: Call) -> int:
+        return len(request.messages)
+
+    async def embed(
+        self, request: embeddings_pb2.EmbedRequest, _call: Call
+    ) -> embeddings_pb2.EmbedResponse:
+        raise errors.unsupported("model", request.model, "a fake embeds nothing")
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+@dataclass(eq=False)
+class FakeHost:
+    """Opens what is fine, and watches over what must never happen."""
+
+    behaviour: dict[tuple[str, int], str] = field(default_factory=dict[tuple[str, int], str])
+    open_backends: dict[str, list[FakeBackend]] = field(
+        default_factory=dict[str, list[FakeBackend]]
+    )
+    attempts: int = 0
+
+    async def open(self, config: config_pb.ModelConfig) -> Opened:
+        self.attempts += 1
+        await asyncio.sleep(0)
+        behaviour = self.behaviour.get((config.name, config.version), "fine")
+        if behaviour == "bad":
+            raise ValueError("the file\nis broken")
+        if behaviour == "late":
+            self.behaviour[config.name, config.version] = "fine"
+            raise errors.upstream_unreachable("triton")
+        if behaviour == "defect":
+            raise RuntimeError
+        backend = FakeBackend(config.version)
+        backend.may_end.set()
+        held = self.open_backends.setdefault(config.name, [])
+        held.append(backend)
+        assert len(held) <= 2, "three versions in memory at once"
+        return Opened(models_pb2.Model(name=config.name, version=config.version), backend)
+
+    async def give_up(self, config: config_pb.ModelConfig, backend: Backend) -> None:
+        assert isinstance(backend, FakeBackend)
+        assert backend.calls == 0, "a version was given up under a call"
+        backend.is_closed = True
+        self.open_backends[config.name].remove(backend)
+        await asyncio.sleep(0)
+
+
+def configured(models: Models) -> config_pb.ModelsConfig:
+    return config_pb.ModelsConfig(
+        models=[
+            config_pb.ModelConfig(name=name, version=version)
+            for name, (version, _) in models.items()
+        ]
+    )
+
+
+async def answer(fleet: Fleet, model: str = "a") -> str:
+    request = pb.GenerateRequest(model=model)
+    text = ""
+    async with aclosing(Inference(fleet.models, fleet).generate(request, Call("r"))) as events:
+        async for event in events:
+            text += event.delta.text
+    return text
+
+
+async def until_card(fleet: Fleet, version: int, state: int, name: str = "a") -> models_pb2.Model:
+    async with asyncio.timeout(20):
+        while True:
+            card = (await fleet.cards()).get(name)
+            if card is not None and (card.version, card.state) == (version, state):
+                return card
+            await asyncio.sleep(0.001)
+
+
+READY, LOADING, FAILED = (
+    models_pb2.Model.STATE_READY,
+    models_pb2.Model.STATE_LOADING,
+    models_pb2.Model.STATE_FAILED,
+)
+steps = st.dictionaries(
+    st.sampled_from("abc"),
+    st.tuples(st.integers(1, 4), st.sampled_from(["fine", "bad", "late", "defect"])),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(steps, min_size=1, max_size=8), st.integers(0, 20))
+def test_whatever_is_asked_for_the_last_of_it_serves(asked: Sequence[Models], turns: int) -> None:
+    async def play() -> None:
+        host = FakeHost()
+        fleet = Fleet(host, NO_WAIT)
+        reached: dict[str, int] = {}
+        for models in asked:
+            # As with files, a version never changes, and never counts down.
+            wanted = {
+                name: (max(version, reached.get(name, 0)), outcome)
+                for name, (version, outcome) in models.items()
+            }
+            for name, (version, outcome) in wanted.items():
+                host.behaviour.setdefault((name, version), outcome)
+                reached[name] = version
+            fleet.serve(configured(wanted))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        for name, (version, _) in wanted.items():
+            if host.behaviour[name, version] in {"fine", "late"}:
+                card = await until_card(fleet, version, READY, name)
+                assert await answer(fleet, name) == str(version)
+                assert not card.problem
+        assert set(await fleet.cards()) == set(wanted)
+        for name in set("abc") - set(wanted):
+            with pytest.raises(MeshError, match="no model named"):
+                await answer(fleet, name)
+        await fleet.close()
+
+    asyncio.run(play())
+
+
+async def test_a_version_is_given_up_when_its_last_call_has_ended() -> None:
+    host = FakeHost()
+    fleet = Fleet(host, NO_WAIT)
+    fleet.serve(configured({"a": (1, "fine")}))
+    await until_card(fleet, 1, READY)
+    (first,) = host.open_backends["a"]
+    first.may_end.clear()
+    running = asyncio.create_task(answer(fleet))
+    await asyncio.sleep(0)
+    fleet.serve(configured({"a": (2, "fine")}))
+    await until_card(fleet, 2, READY)
+    assert await answer(fleet) == "2"
+    assert not first.is_closed
+    fleet.serve(configured({}))
+    with pytest.raises(MeshError, match="no model named 'a'"):
+        await answer(fleet)
+    first.may_end.set()
+    assert await running == "1"
+    async with asyncio.timeout(10):
+        while host.open_backends["a"]:  # noqa: ASYNC110 - a host tells nobody
+            await asyncio.sleep(0.001)
+    await fleet.close()
+
+
+async def test_a_call_goes_over_when_its_version_was_unloaded_by_somebody_else() -> None:
+    host = FakeHost()
+    fleet = Fleet(host, NO_WAIT)
+    fleet.serve(configured({"a": (1, "fine")}))
+    await until_card(fleet, 1, READY)
+    host.open_backends["a"][0].is_gone = True
+    waiting = asyncio.create_task(answer(fleet))
+    await asyncio.sleep(0)
+    fleet.serve(configured({"a": (2, "fine")}))
+    assert await waiting == "2"
+    await fleet.close()
+
+
+async def test_a_call_to_a_model_that_stays_unloaded_ends_in_bounded_time() -> None:
+    host = FakeHost()
+    fleet = Fleet(host, Timing(handover_s=0.01, linger_s=0))
+    fleet.serve(configured({"a": (1, "fine")}))
+    await until_card(fleet, 1, READY)
+    host.open_backends["a"][0].is_gone = True
+    with pytest.raises(MeshError, match="no model named 'a'"):
+        await answer(fleet)
+    await fleet.close()
+
+
+async def test_a_bad_version_is_told_on_the_card_and_tried_again_when_asked() -> None:
+    host = FakeHost({("a", 1): "bad"})
+    fleet = Fleet(host, NO_WAIT)
+    fleet.serve(configured({"a": (1, "bad")}))
+    await fleet.settled()
+    card = await until_card(fleet, 1, FAILED)
+    assert card.problem == "version 1: the file is broken"
+    with pytest.raises(MeshError, match="model 'a' cannot be loaded") as caught:
+        await answer(fleet)
+    assert caught.value.reason_name == "UPSTREAM_UNREACHABLE"
+    attempts = host.attempts
+    host.behaviour.clear()
+    fleet.serve(configured({"a": (1, "fine")}))
+    await until_card(fleet, 1, READY)
+    assert host.attempts == attempts + 1
+    await fleet.close()
+
+
+async def test_what_only_describes_changes_without_a_new_version() -> None:
+    host = FakeHost()
+    fleet = Fleet(host, NO_WAIT)
+    fleet.serve(configured({"a": (1, "fine")}))
+    await until_card(fleet, 1, READY)
+    dearer = configured({"a": (1, "fine")})
+    dearer.models[0].price.input = 3
+    fleet.serve(dearer)
+    async with asyncio.timeout(10):
+        while (await fleet.cards())["a"].price.input != 3:  # noqa: ASYNC110 - cards tell nobody
+            await asyncio.sleep(0.001)
+    assert host.attempts == 1
+    await fleet.close()

@@ -1,0 +1,241 @@
+"""Versions come and go in real Triton while streams run, and no request is lost or mixed up."""
+
+import asyncio
+import os
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from catenary.v1 import models_pb2
+from infra.triton import placement, server
+from services.errors import MeshError
+from services.inference import Inference
+from services.inference.fleet import Fleet
+from tests.inference.asking import ask, asking
+from tests.inference.triton import POCKET, Triton, launch, stop
+from tests.inference.versions import configured, fleet_over, model, second_version
+
+_READY = models_pb2.Model.STATE_READY
+_FAILED = models_pb2.Model.STATE_FAILED
+_CALLERS = 24
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("swap")
+
+
+@pytest.fixture(scope="module")
+def second(folder: Path) -> Path:
+    return second_version(folder)
+
+
+@pytest.fixture
+def triton(folder: Path) -> Iterator[Triton]:
+    placement.clear(folder / "models")
+    running = launch(folder, server.environment(os.environ))
+    yield running
+    if running.process.poll() is None:
+        assert stop(running) == 0
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not holds():  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.02)
+
+
+async def card_when(
+    fleet: Fleet, version: int, state: int, name: str = "pocket", problem: str = ""
+) -> models_pb2.Model:
+    """Wait until a model's card tells a version, a state, and how its problem begins."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        card = (await fleet.cards()).get(name)
+        told = (card.version, card.state) if card else None
+        if card and told == (version, state) and card.problem.startswith(problem):
+            return card
+        await asyncio.sleep(0.05)
+    raise AssertionError(await fleet.cards())
+
+
+async def answer_of(fleet: Fleet, name: str = "pocket") -> str:
+    """Return a text, with the tokens of its prompt, by which to know the version."""
+    request = asking(model=name, temperature=0, max_output_tokens=24)
+    answer = await ask(Inference(fleet.models, fleet), request)
+    return f"{answer.finished.usage.input_tokens}: {answer.text()}"
+
+
+def stubs(triton: Triton) -> list[str]:
+    """Return the models whose Python runs in Triton."""
+    commands = [command.split() for command in triton.children().values()]
+    return sorted(
+        Path(word).parents[1].name
+        for command in commands
+        for word in command[:2]
+        if word.endswith("/model.py")
+    )
+
+
+class Load:
+    """Callers who ask one after another until they are told to stop."""
+
+    def __init__(self) -> None:
+        self.texts: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
+        self._over = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def begin(self, fleet: Fleet, callers: int = _CALLERS) -> None:
+        self._tasks += [asyncio.create_task(self._ask(fleet)) for _ in range(callers)]
+
+    async def end(self) -> None:
+        self._over.set()
+        await asyncio.gather(*self._tasks)
+
+    async def _ask(self, fleet: Fleet) -> None:
+        while not self._over.is_set():
+            try:
+                self.texts[await answer_of(fleet)] += 1
+            except MeshError as error:
+                self.errors[error.message] += 1
+                return
+
+    async def answered(self, more: int) -> None:
+        """Wait until so many more answers have come."""
+        wanted = self.texts.total() + more
+        await until(lambda: self.texts.total() >= wanted or bool(self.errors))
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+async def test_a_swap_under_load_loses_no_request_and_mixes_none_up(
+    folder: Path, second: Path, triton: Triton, replicas: int
+) -> None:
+    async with AsyncExitStack() as stack:
+        fleets = [
+            await stack.enter_async_context(fleet_over(triton, folder)) for _ in range(replicas)
+        ]
+        load = Load()
+        for fleet in fleets:
+            fleet.serve(configured(model(1)))
+        for fleet in fleets:
+            await card_when(fleet, 1, _READY)
+        first_text = await answer_of(fleets[0])
+        for fleet in fleets:
+            load.begin(fleet)
+        await load.answered(50)
+        for fleet in fleets:
+            fleet.serve(configured(model(2, second)))
+        for fleet in fleets:
+            await card_when(fleet, 2, _READY)
+        second_text = await answer_of(fleets[0])
+        await load.answered(50)
+        await load.end()
+        assert not load.errors
+        assert second_text != first_text
+        assert set(load.texts) == {first_text, second_text}
+        await until(lambda: stubs(triton) == ["pocket.v2"])
+        assert [entry.name for entry in (folder / "models").iterdir()] == ["pocket.v2"]
+
+
+async def test_a_replica_that_is_late_goes_over_when_its_version_has_been_unloaded(
+    folder: Path, second: Path, triton: Triton
+) -> None:
+    async with fleet_over(triton, folder, 0) as early, fleet_over(triton, folder, 0) as late:
+        for fleet in (early, late):
+            fleet.serve(configured(model(1)))
+            await card_when(fleet, 1, _READY)
+        load = Load()
+        load.begin(late, 8)
+        await load.answered(10)
+        early.serve(configured(model(2, second)))
+        await until(lambda: not (folder / "models" / "pocket.v1").exists())
+        late.serve(configured(model(2, second)))
+        await card_when(late, 2, _READY)
+        await load.answered(20)
+        await load.end()
+        assert not load.errors
+        assert len(load.texts) == 2
+
+
+async def test_a_version_that_cannot_be_loaded_leaves_the_old_one_and_the_others_alone(
+    folder: Path, triton: Triton
+) -> None:
+    bad = folder / "bad"
+    shutil.copytree(POCKET, bad)
+    graph = bad / "openvino_model.xml"
+    graph.write_text(graph.read_text().replace('version="opset1"', 'version="opset99"', 1))
+    async with fleet_over(triton, folder) as fleet:
+        fleet.serve(configured(model(1)))
+        await card_when(fleet, 1, _READY)
+        text = await answer_of(fleet)
+        load = Load()
+        load.begin(fleet, 8)
+        fleet.serve(configured(model(2, bad), model(1, bad, name="other")))
+        failed = await card_when(fleet, 1, _FAILED, "other")
+        assert failed.problem == "version 1: cannot be loaded; the log of Triton tells why"
+        card = await card_when(fleet, 1, _READY, problem="version 2: ")
+        assert card.problem == "version 2: cannot be loaded; the log of Triton tells why"
+        with pytest.raises(MeshError, match="model 'other' cannot be loaded"):
+            await answer_of(fleet, "other")
+        await load.answered(10)
+        await load.end()
+        assert not load.errors
+        assert set(load.texts) == {text}
+        # What cannot be loaded must not be there when Triton is started anew.
+        assert [entry.name for entry in (folder / "models").iterdir()] == ["pocket.v1"]
+        fleet.serve(configured(model(3)))
+        assert (await card_when(fleet, 3, _READY)).problem == ""
+        assert list(await fleet.cards()) == ["pocket"]
+
+
+async def test_a_removed_model_is_refused_at_once_and_its_streams_end(
+    folder: Path, triton: Triton
+) -> None:
+    async with fleet_over(triton, folder, 0) as fleet:
+        fleet.serve(configured(model(1), model(1, name="gone")))
+        await card_when(fleet, 1, _READY)
+        await card_when(fleet, 1, _READY, "gone")
+        long = asking(
+            model="gone", temperature=0, min_output_tokens=400, max_output_tokens=600, n=2
+        )
+        stream = asyncio.create_task(ask(Inference(fleet.models, fleet), long))
+        await until(lambda: triton.metric("catenary_engine_sequences_running", "gone.v1") == 2)
+        fleet.serve(configured(model(1)))
+        with pytest.raises(MeshError, match="no model named 'gone'"):
+            await answer_of(fleet, "gone")
+        assert list(await fleet.cards()) == ["pocket"]
+        assert len((await stream).finished.choices) == 2
+        await until(lambda: stubs(triton) == ["pocket.v1"])
+        fleet.serve(configured(model(1), model(1, name="gone")))
+        await card_when(fleet, 1, _READY, "gone")
+        assert await answer_of(fleet, "gone") == await answer_of(fleet)
+
+
+async def test_a_triton_that_was_killed_comes_back_with_what_was_loaded_last(
+    folder: Path, second: Path, triton: Triton
+) -> None:
+    async with fleet_over(triton, folder, 0) as fleet:
+        fleet.serve(configured(model(1)))
+        await card_when(fleet, 1, _READY)
+        fleet.serve(configured(model(2, second)))
+        await card_when(fleet, 2, _READY)
+        text = await answer_of(fleet)
+        await until(lambda: not (folder / "models" / "pocket.v1").exists())
+    triton.process.send_signal(signal.SIGKILL)
+    triton.process.wait()
+    again = launch(folder, server.environment(os.environ))
+    try:
+        assert stubs(again) == ["pocket.v2"]
+        async with fleet_over(again, folder) as fleet:
+            fleet.serve(configured(model(2, second)))
+            await card_when(fleet, 2, _READY)
+            assert await answer_of(fleet) == text
+    finally:
+        stop(again)

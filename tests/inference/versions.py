@@ -1,0 +1,66 @@
+"""Versions of the pocket model that cannot be taken for each other, and fleets over real Triton."""
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from google.protobuf.duration_pb2 import Duration
+
+from catenary.config.v1 import models_pb2 as config_pb
+from services.inference.berth import Timing
+from services.inference.deployment import Deployment
+from services.inference.fleet import Fleet
+from services.inference.host import BackendHost
+from tests.inference.triton import POCKET, Triton, resources_at
+
+PROMPT_MARK = "Speak of bridges. "
+
+
+def second_version(folder: Path) -> Path:
+    """Make a model whose prompts and whose weights are both other ones than the pocket model's."""
+    second = folder / "second"
+    shutil.copytree(POCKET, second)
+    template = (second / "chat_template.jinja").read_text(encoding="utf-8")
+    marked = template.replace("{{- text | trim }}", "{{- '" + PROMPT_MARK + "' + text | trim }}")
+    assert marked != template
+    (second / "chat_template.jinja").write_text(marked, encoding="utf-8")
+    weights = second / "openvino_model.bin"
+    data = bytearray(weights.read_bytes())
+    data[2_500_000:2_600_000] = reversed(data[2_500_000:2_600_000])
+    weights.write_bytes(data)
+    return second
+
+
+def model(
+    version: int, path: Path = POCKET, *, name: str = "pocket", engine: str = "openvino"
+) -> config_pb.ModelConfig:
+    """Describe a version as models.yaml would."""
+    return config_pb.ModelConfig(
+        name=name,
+        version=version,
+        path=str(path),
+        engine=engine,
+        max_sequences=64,
+        max_queue=256,
+        max_waiting_tokens=4_000_000,
+        kv_cache_mib=64,
+        stream_interval=Duration(nanos=20_000_000),
+    )
+
+
+def configured(*models: config_pb.ModelConfig) -> config_pb.ModelsConfig:
+    return config_pb.ModelsConfig(models=models)
+
+
+@asynccontextmanager
+async def fleet_over(triton: Triton, folder: Path, linger_s: float = 1.0) -> AsyncIterator[Fleet]:
+    """Give a fleet of one replica of the link, which loads into a Triton."""
+    address = f"127.0.0.1:{triton.ports.grpc}"
+    async with resources_at(address) as resources:
+        deployment = Deployment(resources.channel(""), folder / "models", "")
+        fleet = Fleet(BackendHost(resources, deployment), Timing(linger_s=linger_s))
+        try:
+            yield fleet
+        finally:
+            await fleet.close()

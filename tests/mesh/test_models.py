@@ -1,0 +1,140 @@
+"""models.yaml is followed while the mesh serves: in each placement, and with replicas."""
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from catenary.cli import record
+from catenary.client import CallError, Client
+from catenary.v1 import generation_pb2, message_pb2
+from catenary.v1.models_pb2 import Model
+from tests.inference.triton import POCKET
+from tests.inference.versions import second_version
+from tests.mesh.conftest import Mesh, start, stop
+
+_CALLERS = 12
+
+
+@pytest.fixture(scope="module", params=["single", "split"])
+def mesh(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mesh]:
+    folder = tmp_path_factory.mktemp("models")
+    second_version(folder)
+    write(folder, entry("pocket"))
+    replicas = ("--replicas", "inference=2") if request.param == "split" else ()
+    running = start(folder, request.param, *replicas)
+    yield running
+    assert stop(running) == 0
+
+
+def write(folder: Path, *entries: str) -> None:
+    beside = folder / "models.yaml.new"
+    beside.write_text("models:\n" + "".join(entries))
+    beside.replace(folder / "models.yaml")
+
+
+def entry(name: str, version: int = 1, path: Path | str = POCKET, more: str = "") -> str:
+    facts = [f"name: {name}", f"version: {version}", f"path: {path}", "kv_cache_mib: 64", more]
+    return f"- {{{', '.join(filter(None, facts))}}}\n"
+
+
+async def ask(client: Client, model: str = "pocket") -> str:
+    """Return a text, with the tokens of its prompt, by which to know the version."""
+    content = [message_pb2.ContentPart(text="What is Catenary?")]
+    request = generation_pb2.GenerateRequest(
+        model=model,
+        messages=[message_pb2.Message(role=message_pb2.ROLE_USER, content=content)],
+        sampling=message_pb2.Sampling(temperature=0, max_output_tokens=24),
+    )
+    request.controls.cache.mode = generation_pb2.CacheControl.MODE_BYPASS
+    text, tokens = "", 0
+    async for event in client.generate(request, 60):
+        text += event.delta.text
+        tokens = max(tokens, event.finished.usage.input_tokens)
+    return f"{tokens}: {text}"
+
+
+async def cards_when(client: Client, **wanted: tuple[int, int]) -> dict[str, Model]:
+    """Wait until the models are these, in these versions and states, on every replica."""
+    in_a_row = 0
+    async with asyncio.timeout(90):
+        while True:
+            cards = {card.name: card for card in await client.models()}
+            told = {name: (card.version, card.state) for name, card in cards.items()}
+            in_a_row = in_a_row + 1 if told == wanted else 0
+            # Replicas take turns.
+            if in_a_row == 6:
+                return cards
+            await asyncio.sleep(0.1)
+
+
+async def test_a_swap_under_load_loses_no_request(mesh: Mesh) -> None:
+    over = asyncio.Event()
+    texts: Counter[str] = Counter()
+
+    async def keep_asking(client: Client) -> None:
+        while not over.is_set():
+            texts[await ask(client)] += 1
+
+    async with Client(mesh.address) as client:
+        await cards_when(client, pocket=(1, Model.STATE_READY))
+        first = await ask(client)
+        async with asyncio.TaskGroup() as callers:
+            for _ in range(_CALLERS):
+                callers.create_task(keep_asking(client))
+            write(mesh.state_dir, entry("pocket", 2, "second", "price: {input: 0.5}"))
+            cards = await cards_when(client, pocket=(2, Model.STATE_READY))
+            second = await ask(client)
+            over.set()
+        assert cards["pocket"].price.input == 0.5
+        assert set(texts) <= {first, second}
+        assert texts[first] > 0
+        assert first != second
+
+
+def has_refused(logs: Path) -> bool:
+    return any("configuration refused" in file.read_text() for file in logs.glob("*.log"))
+
+
+async def test_a_bad_file_changes_nothing_and_a_good_one_is_taken(mesh: Mesh) -> None:
+    async with Client(mesh.address) as client:
+        before = {card.name: card for card in await client.models()}
+        write(mesh.state_dir, entry("pocket", 2, "nowhere"))
+        logs = mesh.state_dir / f"mesh-{mesh.base}" / "logs"
+        async with asyncio.timeout(30):
+            while not has_refused(logs):  # noqa: ASYNC110 - a log tells nobody
+                await asyncio.sleep(0.1)
+        assert {card.name: card for card in await client.models()} == before
+        served = before["pocket"].version
+        write(mesh.state_dir, entry("pocket", served + 1, "second"), entry("other"))
+        ready = Model.STATE_READY
+        await cards_when(client, pocket=(served + 1, ready), other=(1, ready))
+        assert await ask(client, "other") != await ask(client)
+        write(mesh.state_dir, entry("pocket", served + 1, "second"))
+        await cards_when(client, pocket=(served + 1, ready))
+        with pytest.raises(CallError, match="no model named 'other'") as caught:
+            await ask(client, "other")
+        assert caught.value.reason == "MODEL_NOT_FOUND"
+
+
+async def test_a_killed_triton_comes_back_with_the_models_of_now(mesh: Mesh) -> None:
+    loaded = record.load(record.folder(mesh.state_dir, mesh.base))
+    assert loaded is not None
+    (triton,) = (part.pid for part in loaded.parts if part.name == "triton")
+    async with Client(mesh.address) as client:
+        text = await ask(client)
+        os.kill(triton, signal.SIGKILL)
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    assert await ask(client) == text
+                except CallError:
+                    await asyncio.sleep(0.1)
+                else:
+                    return
