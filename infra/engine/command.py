@@ -32,14 +32,14 @@ class EngineSettings:
     """The folders of its low-rank adapters by name, as a JSON object."""
 
 
-def worker(settings: EngineSettings, host: int) -> list[str]:
+def worker(settings: EngineSettings, triton: int | None = None) -> list[str]:
     """Return the command of the engine's process, without its `--socket`.
 
-    `host` is the process that goes down with the engine's other end: Triton, or whoever started it.
+    `triton` is Triton's process, where it hosts the engine.
     """
     return [
         *(settings.python, "-m", "infra.engine.worker"),
-        *("--server", str(host)),
+        *(() if triton is None else ("--triton", str(triton))),
         *("--model", settings.model),
         *("--max-sequences", str(settings.max_sequences)),
         *("--kv-cache-mib", str(settings.kv_cache_mib)),

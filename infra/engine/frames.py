@@ -84,6 +84,13 @@ class Ready(msgspec.Struct, array_like=True, tag=True, frozen=True):
     kv_cache: KvCache
 
 
+class Broken(msgspec.Struct, array_like=True, tag=True, frozen=True):
+    """The engine cannot be loaded; the only thing its process says then."""
+
+    problem: str
+    """One line."""
+
+
 class Work(msgspec.Struct, array_like=True):
     """What the engine has done since it was last told."""
 
@@ -106,14 +113,14 @@ class Updates(msgspec.Struct, array_like=True, tag=True, frozen=True):
     work: Work
 
 
-def pack(message: Start | Cancel | Stop | Ready | Updates) -> bytes:
+def pack(message: Start | Cancel | Stop | Ready | Broken | Updates) -> bytes:
     """Return a message as a frame."""
     body = msgspec.msgpack.encode(message)
     return LENGTH.pack(len(body)) + body
 
 
 to_worker = msgspec.msgpack.Decoder(Start | Cancel | Stop)
-to_model = msgspec.msgpack.Decoder(Ready | Updates)
+to_model = msgspec.msgpack.Decoder(Ready | Broken | Updates)
 
 
 def unpack(buffer: bytearray) -> list[bytes]:

@@ -66,6 +66,7 @@ class EngineProcess:
     _delivers: dict[int, Deliver] = field(default_factory=dict[int, Deliver])
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
     _gone: asyncio.Event = field(default_factory=asyncio.Event)
+    _problem: str = "its process ended without a word"
 
     @property
     def is_up(self) -> bool:
@@ -101,7 +102,7 @@ class EngineProcess:
         for wait in waits:
             wait.cancel()
         if self._gone.is_set():
-            raise ConnectionError("the engine cannot be started; the lines above tell why")
+            raise ConnectionError(f"the engine cannot be started: {self._problem}")
 
     async def run(self, host: Host) -> None:
         """Keep the process running until cancelled; return when it could not be started at all."""
@@ -168,6 +169,8 @@ class EngineProcess:
                     self._writer = writer
                     self._ready.set()
                     host.up(message.kv_cache)
+                elif isinstance(message, frames.Broken):
+                    self._problem = message.problem
                 else:
                     host.did(message.work)
                     for update in message.updates:

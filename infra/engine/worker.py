@@ -24,6 +24,7 @@ from infra.engine.running import Running
 from infra.engine.vocabulary import Vocabulary
 
 _RECEIVE_BYTES = 1 << 20
+_MAX_PROBLEM_CHARACTERS = 300
 _MESSAGES_PER_CORE_S = 500.0
 """A message costs 0.3 ms of CPU here, in Triton and at its caller, so at most a sixth of all goes
 to them: with many streams tokens pile up for longer than the interval (64 on 2 cores: 64 ms)."""
@@ -180,7 +181,7 @@ def main() -> None:
     """Serve one model over the socket that was inherited."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--socket", type=int, required=True)
-    parser.add_argument("--server", type=int, required=True, help="Triton's process")
+    parser.add_argument("--triton", type=int, help="Triton's process, where it hosts the engine")
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--max-sequences", type=int, required=True)
     parser.add_argument("--kv-cache-mib", type=int, required=True)
@@ -191,17 +192,30 @@ def main() -> None:
     given = parser.parse_args()
     # An engine's own processes would hold it open after this one has gone.
     os.set_inheritable(given.socket, False)  # noqa: FBT003 - it takes no keyword
-    server = os.pidfd_open(given.server)
+    triton = None if given.triton is None else os.pidfd_open(given.triton)
     # Ctrl-C reaches the whole group of processes; this one ends when its parent lets go of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    engine = _engine(given)
-    vocabulary = Vocabulary.read(given.model / "tokenizer.json")
+    peer = socket.socket(fileno=given.socket)
     try:
-        with contextlib.closing(engine), socket.socket(fileno=given.socket) as peer:
+        engine = _engine(given)
+        vocabulary = Vocabulary.read(given.model / "tokenizer.json")
+    except Exception as error:
+        # In one line to whoever waits; the rest is for the log.
+        peer.sendall(frames.pack(frames.Broken(_last_line(error))))
+        raise
+    try:
+        with contextlib.closing(engine), peer:
             Worker(engine, vocabulary, peer, given.stream_interval_ms / 1000).run()
     except ConnectionError:
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(server, signal.SIGKILL)
+        if triton is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(triton, signal.SIGKILL)
+
+
+def _last_line(error: Exception) -> str:
+    """Return the line of an engine's error that tells most: OpenVINO's begin with its own files."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines or [type(error).__name__])[-1][:_MAX_PROBLEM_CHARACTERS]
 
 
 def _engine(given: argparse.Namespace) -> Engine:

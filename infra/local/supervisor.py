@@ -23,8 +23,8 @@ _POLL_S = 0.05
 class Limits:
     """How long the supervisor waits for a part, and how often it starts one again."""
 
-    start_s: float = 120.0
-    """From a part's start until it must be ready."""
+    start_s: float = 600.0
+    """From a part's start until it must be ready; a large model takes minutes to load."""
     restarts: int = 5
     """How often one part is started again within `window_s`."""
     window_s: float = 60.0

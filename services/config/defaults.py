@@ -1,5 +1,7 @@
 """What a configuration that says nothing means: every default is stated here, and only here."""
 
+import platform
+import sys
 from pathlib import Path
 
 from google.protobuf.duration_pb2 import Duration
@@ -17,9 +19,12 @@ DEFAULTS = pb.MeshConfig(
 )
 """What a mesh.yaml that says nothing means."""
 
+HAS_TRITON = (sys.platform, platform.machine()) == ("linux", "x86_64")
+"""Elsewhere there is no Triton to install, and the engine runs beside the inference link."""
+
 MODEL_DEFAULTS = models_pb2.ModelConfig(
     version=1,
-    engine="openvino",
+    engine="openvino" if HAS_TRITON else "in_process",
     owner="catenary",
     max_sequences=64,
     max_queue=256,

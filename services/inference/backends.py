@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -129,7 +128,7 @@ def in_process(
         stream_interval_ms=config.stream_interval.ToNanoseconds() / 1e6,
     )
     serving = Serving(
-        EngineProcess(command.worker(settings, os.getpid())),
+        EngineProcess(command.worker(settings)),
         Admission(_limits(config), time.monotonic),
         GuideChecker(command.guide_worker(settings)),
         ModelFigures(config.name, engines),

@@ -6,6 +6,7 @@ touches none. Triton goes on with the calls in a model that it unloads, and take
 
 import asyncio
 import logging
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,6 +30,9 @@ _LOAD_S = 900.0
 _ASK_S = 10.0
 _POLL_S = 0.2
 _TRITON = "triton"
+_CAUSE = re.compile(r"ConnectionError: (.+)")
+"""What our model says of an engine that cannot be started, within what Triton says."""
+_UNTOLD = "cannot be loaded; the log of Triton tells why"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,8 @@ class Deployment:
             # Triton must not try again when it is started anew.
             await self._remove(model.name)
             logger.error("triton refused a model", extra={"problem": error.details()})  # noqa: TRY400
-            raise _cannot_load("cannot be loaded; the log of Triton tells why") from None
+            told = _CAUSE.search(error.details() or "")
+            raise _cannot_load(told[1] if told else _UNTOLD) from None
         return model.name
 
     async def unload(self, config: ModelConfig) -> None:

@@ -13,6 +13,9 @@ from services.inference.host import BackendHost
 from services.inference.load import LoadReports
 from services.process import Process
 
+_SETTLE_S = 600.0
+"""After which a process serves the models that it has: what the others need may stay away."""
+
 
 class Fleet:
     """Holds the berths, and keeps them running."""
@@ -43,8 +46,13 @@ class Fleet:
             self.models |= {f"{model.name}:{adapter}": berth for adapter in model.adapters}
 
     async def settled(self) -> None:
-        """Wait until every model serves, or cannot."""
-        await asyncio.gather(*(berth.open() for berth in self._berths.values()))
+        """Wait until every model serves, or cannot, or may yet take long."""
+        waits = [asyncio.create_task(berth.open()) for berth in self._berths.values()]
+        try:
+            await asyncio.wait(waits, timeout=_SETTLE_S)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     async def cards(self) -> Mapping[str, models_pb2.Model]:
         """Return the card of every model, by name, as things stand now."""

@@ -15,6 +15,8 @@ from tests.inference.triton import connected, served, start, stop
 AT_ONCE = 32
 WARM_UP, REQUESTS = 500, 1000
 GROWTH = 1.05
+POOLS = 3
+"""Thread pools grow when they are first needed at once, and have their bounds."""
 KV_CACHE_MIB = 16
 """The prefix cache fills it up, which is no leak, before the first look at the memory."""
 
@@ -67,6 +69,6 @@ async def test_requests_leave_nothing_behind(tmp_path: Path) -> None:
             assert [triton.process.pid, *triton.children()] == below
             for pid, (kib, count) in sizes.items():
                 assert resident_kib(pid) <= kib * GROWTH
-                assert threads(pid) <= count
+                assert threads(pid) <= count + POOLS
     finally:
         stop(triton)

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import shutil
 import signal
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ from catenary.v1 import generation_pb2, message_pb2
 from catenary.v1.models_pb2 import Model
 from tests.inference.triton import POCKET
 from tests.inference.versions import second_version
-from tests.mesh.conftest import Mesh, start, stop
+from tests.mesh.conftest import CATENARY, Mesh, free_base, start, stop
 
 _CALLERS = 12
 
@@ -138,3 +140,30 @@ async def test_a_killed_triton_comes_back_with_the_models_of_now(mesh: Mesh) -> 
                     await asyncio.sleep(0.1)
                 else:
                     return
+
+
+@pytest.mark.parametrize("placement", ["single", "split"])
+def test_a_model_that_cannot_be_loaded_fails_the_start_in_one_line(
+    tmp_path: Path, placement: str
+) -> None:
+    shutil.copytree(POCKET, tmp_path / "broken")
+    graph = tmp_path / "broken" / "openvino_model.xml"
+    graph.write_text(graph.read_text().replace('version="opset1"', 'version="opset99"', 1))
+    write(tmp_path, entry("pocket"), entry("broken", path="broken"))
+    (tmp_path / "mesh.yaml").write_text("")
+    result = subprocess.run(
+        [
+            *(CATENARY, "up", "--config", tmp_path / "mesh.yaml", "--placement", placement),
+            *("--port-base", str(free_base()), "--state-dir", tmp_path / "state"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert result.returncode == 1
+    part = "mesh" if placement == "single" else "inference"
+    assert result.stderr == (
+        f"{part} cannot serve model 'broken': version 1: the engine cannot be started: Cannot "
+        "create Parameter layer input_ids id:0 from unsupported opset: opset99\n"
+    )

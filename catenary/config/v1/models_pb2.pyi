@@ -106,7 +106,7 @@ class ModelConfig(_message.Message):
     lost. Default 1.
     """
     engine: _builtins.str
-    """What computes it. Default `openvino`.
+    """What computes it. Default `openvino`; `in_process` where there is no Triton: macOS and arm64.
 
     - `openvino`: our model in Triton, with OpenVINO GenAI.
     - `in_process`: the same engine beside the inference link, without Triton.
