@@ -1,10 +1,13 @@
 """`make bench`: every measurement, one after the other."""
 
-import sys
+import tempfile
+from pathlib import Path
 
 import uvloop
 
-from bench import chain, engine
+from bench import batching, chain, meshes, random_model, throughput
+
+_HALF_A_BILLION = 500_000_000
 
 
 def main() -> None:
@@ -12,7 +15,14 @@ def main() -> None:
     print("What the chain costs, beside a direct call of a mock Triton:", flush=True)
     chain.main()
     print("\nTokens per second of pocket, beside the bare engine:", flush=True)
-    sys.exit(uvloop.run(engine.main()))
+    pocket = Path(meshes.POCKET["path"])
+    uvloop.run(throughput.measure(pocket, [1, 16, 64], tokens=200, rounds=5))
+    print("\nTokens per second of a model of half a billion parameters:", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        random_model.make(Path(folder) / "half", _HALF_A_BILLION)
+        uvloop.run(throughput.measure(Path(folder) / "half", [1, 16], tokens=32, rounds=3))
+    print("\nIn-flight batching, through the inference link:", flush=True)
+    uvloop.run(batching.main())
 
 
 if __name__ == "__main__":

@@ -7,17 +7,21 @@ import numpy as np
 import openvino
 import openvino_genai
 
+from infra.engine.card import ModelCard
 from infra.engine.openvino import PROPERTIES
+
+_BLOCK_TOKENS = 32
 
 
 class Bare:
     """The engine alone: a loop of steps, each token read."""
 
-    def __init__(self, model: Path, max_sequences: int) -> None:
+    def __init__(self, model: Path, max_sequences: int, kv_cache_mib: int) -> None:
         scheduler = openvino_genai.SchedulerConfig()
         scheduler.enable_prefix_caching = True
         scheduler.max_num_seqs = max_sequences
-        scheduler.num_kv_blocks = 4096
+        block_bytes = _BLOCK_TOKENS * ModelCard.read(model).kv_bytes_per_token
+        scheduler.num_kv_blocks = kv_cache_mib * 1024 * 1024 // block_bytes
         self._pipeline = openvino_genai.ContinuousBatchingPipeline(
             str(model), scheduler, "CPU", PROPERTIES
         )

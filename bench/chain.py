@@ -114,8 +114,9 @@ async def measure(calls: int) -> None:
         running.callback(mock.wait)
         running.callback(mock.terminate)
         triton = f"127.0.0.1:{_TRITON_PORT}"
-        single = running.enter_context(meshes.mesh(Path(folder), "single", 27000, triton))
-        split = running.enter_context(meshes.mesh(Path(folder), "split", 27100, triton))
+        there, served = Path(folder), [meshes.POCKET]
+        single = running.enter_context(meshes.mesh(there, "single", 27000, served, triton))
+        split = running.enter_context(meshes.mesh(there, "split", 27100, served, triton))
         async with AsyncExitStack() as channels:
 
             async def connect(address: str) -> grpc.aio.Channel:

@@ -157,7 +157,7 @@ async def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
         (folder / "models.yaml").write_text(_MODELS)
-        with meshes.mesh(folder, given.placement, _BASE, None) as listens:
+        with meshes.mesh(folder, given.placement, _BASE, [meshes.POCKET]) as listens:
             mesh = record.load(record.folder(folder, _BASE))
             assert mesh is not None  # noqa: S101 - it has just said that it is ready
             before, after = await measure(meshes.edge(listens), mesh, given.requests)

@@ -8,7 +8,7 @@ import grpc
 
 from catenary.v1 import models_pb2 as pb
 from catenary.v1 import models_pb2_grpc
-from services import errors
+from services import errors, rpc_status
 from services.server import Service
 
 _TIMEOUT_S = 5.0
@@ -38,7 +38,7 @@ class RemoteCatalogue:
         try:
             reply = await stub.ListModels(pb.ListModelsRequest(), timeout=_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
-            raise errors.from_rpc_error(error, "inference") from None
+            raise rpc_status.from_rpc_error(error, "inference") from None
         return {model.name: model for model in reply.models}
 
 
@@ -69,7 +69,7 @@ class ModelsServicer(models_pb2_grpc.ModelsServicer):
         try:
             cards = await self._catalogue.cards()
         except errors.MeshError as error:
-            await errors.abort(context, error)
+            await rpc_status.abort(context, error)
         return pb.ListModelsResponse(models=[cards[name] for name in sorted(cards)])
 
     async def GetModel(  # noqa: N802 - gRPC's name
@@ -82,7 +82,7 @@ class ModelsServicer(models_pb2_grpc.ModelsServicer):
             self.check(request)
             return await find(self._catalogue, request.model)
         except errors.MeshError as error:
-            await errors.abort(context, error)
+            await rpc_status.abort(context, error)
 
     def check(self, request: pb.GetModelRequest) -> None:
         """Let every request pass: links keep the contract."""

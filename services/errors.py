@@ -1,24 +1,16 @@
-"""The one exception of the mesh, and its form on the wire: google.rpc.Status with details."""
+"""The one exception of the mesh, and its errors; `rpc_status` has their form on the wire."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
 
 import grpc
-from google.protobuf import any_pb2, duration_pb2
-from google.protobuf.message import DecodeError, Message
-from google.rpc import error_details_pb2, status_pb2
 
 from catenary.v1 import error_reason_pb2
 from catenary.v1.error_reason_pb2 import ErrorReason
 
-DOMAIN = "catenary"
-"""The `domain` of every google.rpc.ErrorInfo of the mesh."""
+REASON_PREFIX = "ERROR_REASON_"
+"""What the contract puts before the name of every reason."""
 
-STATUS_DETAILS = "grpc-status-details-bin"
-"""The trailing metadata that holds google.rpc.Status, as every gRPC library reads it."""
-
-_PREFIX = "ERROR_REASON_"
 _BACKOFF_S = 1.0
 
 _CODES = {
@@ -36,9 +28,8 @@ _CODES = {
     error_reason_pb2.ERROR_REASON_STREAM_BROKEN: grpc.StatusCode.INTERNAL,
     error_reason_pb2.ERROR_REASON_INTERNAL: grpc.StatusCode.INTERNAL,
     error_reason_pb2.ERROR_REASON_OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    error_reason_pb2.ERROR_REASON_MALFORMED_TOOL_CALL: grpc.StatusCode.UNAVAILABLE,
 }
-_REASONS = frozenset(ErrorReason.keys())
-_GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +68,7 @@ class MeshError(Exception):
     @property
     def reason_name(self) -> str:
         """The reason without the enum's prefix."""
-        return ErrorReason.Name(self.reason).removeprefix(_PREFIX)
+        return ErrorReason.Name(self.reason).removeprefix(REASON_PREFIX)
 
 
 def invalid_request(violations: Iterable[Violation]) -> MeshError:
@@ -219,6 +210,16 @@ def upstream_failed(upstream: str) -> MeshError:
     )
 
 
+def malformed_tool_call(tool: str) -> MeshError:
+    """Build the error for a call of a tool that the model wrote, and that is none."""
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_MALFORMED_TOOL_CALL,
+        f"the model called the tool {tool!r} with arguments that are not a JSON object",
+        {"tool": tool},
+        _BACKOFF_S,
+    )
+
+
 def deadline_exceeded() -> MeshError:
     """Build the error for a call whose deadline passed."""
     return MeshError(error_reason_pb2.ERROR_REASON_DEADLINE_EXCEEDED, "the call's deadline passed")
@@ -256,87 +257,3 @@ def internal() -> MeshError:
         error_reason_pb2.ERROR_REASON_INTERNAL,
         "the mesh failed; its log tells why under the request's id",
     )
-
-
-def to_status(error: MeshError) -> status_pb2.Status:
-    """Put the error into google.rpc.Status, each kind of detail at most once (AIP-193)."""
-    details: list[Message] = [
-        error_details_pb2.ErrorInfo(
-            reason=error.reason_name, domain=DOMAIN, metadata=dict(error.metadata)
-        )
-    ]
-    if error.retry_after_s is not None:
-        delay = duration_pb2.Duration()
-        delay.FromNanoseconds(round(error.retry_after_s * 1e9))
-        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    if error.violations:
-        details.append(
-            error_details_pb2.BadRequest(
-                field_violations=[
-                    error_details_pb2.BadRequest.FieldViolation(
-                        field=violation.field, description=violation.description
-                    )
-                    for violation in error.violations
-                ]
-            )
-        )
-    packed = []
-    for detail in details:
-        packed.append(any_pb2.Any())
-        packed[-1].Pack(detail)
-    return status_pb2.Status(code=error.code.value[0], message=error.message, details=packed)
-
-
-def from_status(status: status_pb2.Status, upstream: str) -> MeshError:
-    """Read the error back out of google.rpc.Status; the inverse of `to_status`.
-
-    A status that is not the mesh's own (Envoy's, a proxy's, gRPC's own) is classified by its code.
-    """
-    info, retry, bad_request = (
-        error_details_pb2.ErrorInfo(),
-        error_details_pb2.RetryInfo(),
-        error_details_pb2.BadRequest(),
-    )
-    has_retry = False
-    for detail in status.details:
-        detail.Unpack(info) or detail.Unpack(bad_request)
-        has_retry = detail.Unpack(retry) or has_retry
-    if info.domain != DOMAIN or _PREFIX + info.reason not in _REASONS:
-        return _foreign(_GRPC_CODES.get(status.code, grpc.StatusCode.UNKNOWN), upstream)
-    return MeshError(
-        ErrorReason.Value(_PREFIX + info.reason),
-        status.message,
-        dict(info.metadata),
-        retry.retry_delay.ToNanoseconds() / 1e9 if has_retry else None,
-        tuple(Violation(v.field, v.description) for v in bad_request.field_violations),
-    )
-
-
-def from_rpc_error(error: grpc.aio.AioRpcError, upstream: str) -> MeshError:
-    """Read the error of a failed call; what is not the mesh's own is classified by its code."""
-    for key, value in error.trailing_metadata() or ():
-        if key == STATUS_DETAILS and isinstance(value, bytes):
-            try:
-                return from_status(status_pb2.Status.FromString(value), upstream)
-            except DecodeError:
-                break
-    return _foreign(error.code(), upstream)
-
-
-def _foreign(code: grpc.StatusCode, upstream: str) -> MeshError:
-    if code == grpc.StatusCode.DEADLINE_EXCEEDED:
-        return deadline_exceeded()
-    if code == grpc.StatusCode.UNAVAILABLE:
-        return upstream_unreachable(upstream)
-    return upstream_failed(upstream)
-
-
-async def abort(
-    context: grpc.aio.ServicerContext[Any, Any],
-    error: MeshError,
-    metadata: tuple[tuple[str, str], ...] = (),
-) -> NoReturn:
-    """End the call with the error's status, its details, and further trailing metadata."""
-    status = to_status(error)
-    details = ((STATUS_DETAILS, status.SerializeToString()), *metadata)
-    await context.abort(error.code, error.message, details)

@@ -6,7 +6,7 @@ import grpc
 
 from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import generation_pb2_grpc
-from services import errors
+from services import rpc_status
 from services.link import Call, Events
 from services.tracing import Tracing
 from services.transport import OPTIONS, to_metadata
@@ -30,7 +30,7 @@ class RemoteLink:
             async for event in rpc:
                 yield event
         except grpc.aio.AioRpcError as error:
-            raise errors.from_rpc_error(error, self.name) from None
+            raise rpc_status.from_rpc_error(error, self.name) from None
         finally:
             rpc.cancel()
 

@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha import reflection
 
 from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import generation_pb2_grpc
-from services import errors
+from services import errors, rpc_status
 from services.link import Link
 from services.merge import write_merged
 from services.tracing import Tracing
@@ -73,12 +73,12 @@ class LinkServicer(generation_pb2_grpc.GenerationServicer):
         except errors.MeshError as error:
             # What might have gone well elsewhere, or later, speaks against this server.
             report = self._load_report(has_failed=error.retry_after_s is not None)
-            await errors.abort(context, error, report)
+            await rpc_status.abort(context, error, report)
         except Exception as error:
             if has_left(error, context):
                 return
             logger.exception("defect", extra={"request_id": call.request_id})
-            await errors.abort(context, errors.internal(), self._load_report(has_failed=True))
+            await rpc_status.abort(context, errors.internal(), self._load_report(has_failed=True))
         else:
             context.set_trailing_metadata(self._load_report(has_failed=False))
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 import grpc
 
 from catenary.v1 import embeddings_pb2, embeddings_pb2_grpc, tokens_pb2, tokens_pb2_grpc
-from services import errors
+from services import errors, rpc_status
 from services.link import Call
 from services.server import Service
 from services.tracing import Tracing
@@ -74,7 +74,7 @@ class RemoteUnary:
         try:
             return await asked
         except grpc.aio.AioRpcError as error:
-            raise errors.from_rpc_error(error, self.name) from None
+            raise rpc_status.from_rpc_error(error, self.name) from None
 
 
 class UnaryServicer(embeddings_pb2_grpc.EmbeddingsServicer, tokens_pb2_grpc.TokensServicer):
@@ -108,10 +108,10 @@ class UnaryServicer(embeddings_pb2_grpc.EmbeddingsServicer, tokens_pb2_grpc.Toke
         try:
             return await ask(request, call)
         except errors.MeshError as error:
-            await errors.abort(context, error)
+            await rpc_status.abort(context, error)
         except Exception:
             logger.exception("defect", extra={"request_id": call.request_id})
-            await errors.abort(context, errors.internal())
+            await rpc_status.abort(context, errors.internal())
 
 
 def services(

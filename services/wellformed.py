@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import grpc
 from google.protobuf.message import DecodeError
 
-from services import errors
+from services import errors, rpc_status
 
 # gRPC's class is generic to the type checker only.
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -42,7 +42,7 @@ class WellFormed(grpc.aio.ServerInterceptor):
 
         async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             if request is None:
-                await errors.abort(context, _not_well_formed())
+                await rpc_status.abort(context, _not_well_formed())
             return await behavior(request, context)
 
         return build(answer, parse, handler.response_serializer)

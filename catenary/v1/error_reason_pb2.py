@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63\x61tenary/v1/error_reason.proto\x12\x0b\x63\x61tenary.v1*\xf9\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x45RROR_REASON_INVALID_REQUEST\x10\x01\x12\x1c\n\x18\x45RROR_REASON_UNSUPPORTED\x10\x02\x12(\n$ERROR_REASON_CONTEXT_WINDOW_EXCEEDED\x10\x03\x12 \n\x1c\x45RROR_REASON_MODEL_NOT_FOUND\x10\x04\x12 \n\x1c\x45RROR_REASON_UNAUTHENTICATED\x10\x05\x12\x1f\n\x1b\x45RROR_REASON_PROMPT_BLOCKED\x10\x06\x12\x1b\n\x17\x45RROR_REASON_QUEUE_FULL\x10\x07\x12%\n!ERROR_REASON_UPSTREAM_UNREACHABLE\x10\x08\x12 \n\x1c\x45RROR_REASON_UPSTREAM_FAILED\x10\t\x12\"\n\x1e\x45RROR_REASON_DEADLINE_EXCEEDED\x10\n\x12\x1b\n\x17\x45RROR_REASON_CACHE_MISS\x10\x0b\x12\x1e\n\x1a\x45RROR_REASON_STREAM_BROKEN\x10\x0c\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\r\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x0e\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63\x61tenary/v1/error_reason.proto\x12\x0b\x63\x61tenary.v1*\x9f\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x45RROR_REASON_INVALID_REQUEST\x10\x01\x12\x1c\n\x18\x45RROR_REASON_UNSUPPORTED\x10\x02\x12(\n$ERROR_REASON_CONTEXT_WINDOW_EXCEEDED\x10\x03\x12 \n\x1c\x45RROR_REASON_MODEL_NOT_FOUND\x10\x04\x12 \n\x1c\x45RROR_REASON_UNAUTHENTICATED\x10\x05\x12\x1f\n\x1b\x45RROR_REASON_PROMPT_BLOCKED\x10\x06\x12\x1b\n\x17\x45RROR_REASON_QUEUE_FULL\x10\x07\x12%\n!ERROR_REASON_UPSTREAM_UNREACHABLE\x10\x08\x12 \n\x1c\x45RROR_REASON_UPSTREAM_FAILED\x10\t\x12\"\n\x1e\x45RROR_REASON_DEADLINE_EXCEEDED\x10\n\x12\x1b\n\x17\x45RROR_REASON_CACHE_MISS\x10\x0b\x12\x1e\n\x1a\x45RROR_REASON_STREAM_BROKEN\x10\x0c\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\r\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x0e\x12$\n ERROR_REASON_MALFORMED_TOOL_CALL\x10\x0f\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'catenary.v1.error_reason_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=48
-  _globals['_ERRORREASON']._serialized_end=553
+  _globals['_ERRORREASON']._serialized_end=591
 # @@protoc_insertion_point(module_scope)

@@ -97,6 +97,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "OVERLOADED", "domain": "catenary", "metadata": {"link": "gateway"}}
     """
+    ERROR_REASON_MALFORMED_TOOL_CALL: _ErrorReason.ValueType  # 15
+    """The model called a tool with arguments that are not a JSON object. UNAVAILABLE, with RetryInfo.
+
+        {"reason": "MALFORMED_TOOL_CALL", "domain": "catenary", "metadata": {"tool": "weather"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed."""
@@ -173,5 +178,10 @@ ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 14
 """The link is serving as many calls as it may. RESOURCE_EXHAUSTED, with RetryInfo.
 
     {"reason": "OVERLOADED", "domain": "catenary", "metadata": {"link": "gateway"}}
+"""
+ERROR_REASON_MALFORMED_TOOL_CALL: ErrorReason.ValueType  # 15
+"""The model called a tool with arguments that are not a JSON object. UNAVAILABLE, with RetryInfo.
+
+    {"reason": "MALFORMED_TOOL_CALL", "domain": "catenary", "metadata": {"tool": "weather"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import math
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,8 +10,9 @@ from typing import Protocol
 
 import msgspec
 
-from infra.engine import frames
+from infra.engine import demand, frames
 from infra.engine.admission import Admission, Demand, QueueFullError, TooLateError
+from infra.engine.demand import RefusedError
 from infra.engine.engine import Generation, KvCache
 from infra.engine.failure import Failure, Reason
 from infra.engine.figures import Figures, Load, Publisher
@@ -143,7 +143,7 @@ class Serving:
         """Let requests in: the engine's process is ready."""
         self._stop_waiting_for_it()
         self._kv_cache = kv_cache
-        self.admission.open(self._kv_cache_tokens())
+        self.admission.open(demand.kv_cache_tokens(kv_cache))
 
     def down(self) -> None:
         """Let nobody in: the engine's process has ended. Those that wait may keep their place."""
@@ -172,10 +172,8 @@ class Serving:
     def _enter(self, call: Call) -> Failure | None:
         """Queue a request up, or return why not."""
         try:
-            call.generation = self._fitted(call.generation)
-            demand = self._demand(call)
-            self.admission.enter(call.id, demand, lambda: self._begin(call))
-        except _RefusedError as refused:
+            self.admission.enter(call.id, self._demand(call), lambda: self._begin(call))
+        except RefusedError as refused:
             return Failure(Reason.INVALID, refused.problem, field=refused.field)
         except TooLateError:
             return _TOO_LATE
@@ -183,57 +181,27 @@ class Serving:
             return Failure(Reason.QUEUE_FULL, "the queue is full", error.retry_after_s)
         return None
 
-    def _fitted(self, generation: Generation) -> Generation:
-        """Return the generation with no more output than the KV cache can hold.
-
-        Raises:
-            _RefusedError: it wants more by itself.
-        """
-        prompt, output = len(generation.input_ids), generation.max_output_tokens
-        holds = self._kv_cache_tokens()
-        if prompt + output <= holds:
-            return generation
-        # Whoever wants all of the context window has set no limit, and gets what there is.
-        if prompt + output == self.context_window and prompt < holds:
-            return msgspec.structs.replace(generation, max_output_tokens=holds - prompt)
-        raise _RefusedError(
-            "max_output_tokens",
-            f"a prompt of {prompt} tokens and a completion of {output} need more than the {holds}"
-            " tokens that the KV cache holds",
-        )
-
     def _demand(self, call: Call) -> Demand:
         """Return what a request needs of the engine, and set the timer of its deadline.
 
         Raises:
-            _RefusedError: it needs more than may ever be there.
+            RefusedError: it needs more than may ever be there.
         """
-        generation, limits = call.generation, self.admission.limits
-        if generation.n > limits.sequences:
-            raise _RefusedError("n", f"must be at most {limits.sequences}")
-        block = self._kv_cache.block_tokens
-        length = len(generation.input_ids) + generation.max_output_tokens
-        tokens = generation.n * math.ceil(length / block) * block
-        if tokens > self.admission.max_tokens:
-            raise _RefusedError(
-                "max_output_tokens",
-                f"a prompt of {len(generation.input_ids)} tokens and a completion of"
-                f" {generation.max_output_tokens}, {generation.n} times, need more than the"
-                f" {self.admission.max_tokens} tokens that are admitted at once",
-            )
+        admission = self.admission
+        call.generation = demand.fitted(call.generation, self._kv_cache, self.context_window)
+        generation = call.generation
+        tokens = demand.tokens(
+            generation, self._kv_cache, admission.limits.sequences, admission.max_tokens
+        )
         if generation.time_budget_ms is not None:
             budget_s = generation.time_budget_ms / 1000
             # Each token takes a step, as long as those of now.
-            step_s = self.figures.step_s if self.admission.running else 0.0
+            step_s = self.figures.step_s if admission.running else 0.0
             needed_s = max(1, generation.min_output_tokens) * step_s
             call.latest_s = call.arrived_ns / 1e9 + budget_s - needed_s
             loop = asyncio.get_running_loop()
             call.timer = loop.call_later(budget_s, self._give_up, call)
         return Demand(generation.n, tokens, generation.priority, call.latest_s)
-
-    def _kv_cache_tokens(self) -> int:
-        """Return what the KV cache holds; where the engine does not tell, all that is wanted."""
-        return self._kv_cache.blocks * self._kv_cache.block_tokens or sys.maxsize
 
     def _give_up(self, call: Call) -> None:
         check = self._checks.get(call.id)
@@ -327,14 +295,6 @@ class Serving:
         self.admission.leave(call.id)
         if self.spans is not None:
             self.spans.write(_course(call, end, generated, failure), call.trace)
-
-
-@dataclass(slots=True, eq=False)
-class _RefusedError(Exception):
-    """The request can never be served."""
-
-    field: str
-    problem: str
 
 
 def _timings(call: Call, end: frames.End) -> Timings:

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from catenary.v1 import error_reason_pb2
-from services import errors
+from services import errors, rpc_status
 from services.chain import Wrapper
 from tests.conftest import Topology
 from tests.fakes import Scripted, Step, call, delta, outcome, request, started
@@ -47,7 +47,7 @@ async def test_a_defect_shows_nothing_of_itself_but_in_the_log(
         _ = [event async for event in served.generate(request(), call())]
     assert caught.value.reason == error_reason_pb2.ERROR_REASON_INTERNAL
     assert caught.value.message == errors.internal().message
-    assert "a secret" not in str(errors.to_status(caught.value))
+    assert "a secret" not in str(rpc_status.to_status(caught.value))
     record = next(record for record in caplog.records if record.getMessage() == "defect")
     assert record.__dict__["request_id"] == "r-1"
     assert "a secret" in caplog.text

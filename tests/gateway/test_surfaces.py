@@ -19,7 +19,7 @@ from catenary.v1 import (
     openai_pb2,
     openai_pb2_grpc,
 )
-from services import errors
+from services import errors, rpc_status
 from services.link import Call, Events
 from tests.fakes import Scripted, Step, answer, delta, finished, inference_decision, kinds, started
 from tests.fakes import request as a_request
@@ -122,7 +122,7 @@ async def test_a_bad_body_is_refused_in_openais_shape(
         "param": "temperature",
         "code": None,
     }
-    told = errors.from_rpc_error(status, "gateway")
+    told = rpc_status.from_rpc_error(status, "gateway")
     assert told.reason == reasons.ERROR_REASON_INVALID_REQUEST
     assert told.violations[0].field == "temperature"
     assert upstream.requests == []

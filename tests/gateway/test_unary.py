@@ -15,7 +15,7 @@ from catenary.v1 import (
     tokens_pb2,
     tokens_pb2_grpc,
 )
-from services import errors
+from services import errors, rpc_status
 from services.gateway.places import Places
 from tests.fakes import Answering, Scripted, answer, call
 from tests.gateway.parts import gateway_unary, serve
@@ -117,6 +117,6 @@ async def test_errors_keep_their_details(closing: AsyncExitStack) -> None:
     channel = await serve(Scripted(answer("hi")), closing, upstream)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await embeddings_pb2_grpc.EmbeddingsStub(channel).Embed(texts("abc"))
-    error = errors.from_rpc_error(caught.value, "gateway")
+    error = rpc_status.from_rpc_error(caught.value, "gateway")
     assert error.reason == error_reason_pb2.ERROR_REASON_QUEUE_FULL
     assert error.retry_after_s == 3

@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import generation_pb2_grpc, message_pb2
-from services import errors
+from services import rpc_status
 from tests.infra.conftest import Edge
 from tests.infra.upstream import Seen
 
@@ -46,7 +46,7 @@ async def test_grpc_failures_keep_their_details(edge: Edge) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             async for _ in call:
                 pass
-        assert errors.from_rpc_error(caught.value, "gateway").reason_name == reason
+        assert rpc_status.from_rpc_error(caught.value, "gateway").reason_name == reason
 
 
 async def test_grpc_deadline_reaches_the_gateway(edge: Edge, seen: Seen) -> None:

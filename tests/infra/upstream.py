@@ -34,7 +34,7 @@ from catenary.v1 import (
     tokens_pb2,
     tokens_pb2_grpc,
 )
-from services import errors
+from services import errors, rpc_status
 from services.transport import OPTIONS
 
 MODELS = ("echo", "org/echo")
@@ -95,7 +95,7 @@ class OpenAI(openai_pb2_grpc.OpenAIServicer):
             return
         await context.write(_sse(_chunk("one")))
         if asked["model"] == "broken":
-            await errors.abort(context, errors.internal())
+            await rpc_status.abort(context, errors.internal())
         if asked["model"] == "held":
             await self.seen.hold()
         await context.write(_sse(_chunk("two")))
@@ -140,11 +140,13 @@ class Generation(generation_pb2_grpc.GenerationServicer):
         self.seen.call(context)
         if request.model == "limited":
             retry_after = (("retry-after", str(int(RETRY_AFTER_S))),)
-            await errors.abort(context, errors.queue_full("limited", RETRY_AFTER_S), retry_after)
+            await rpc_status.abort(
+                context, errors.queue_full("limited", RETRY_AFTER_S), retry_after
+            )
         started = generation_pb2.Started(model=request.model)
         await context.write(generation_pb2.GenerateResponse(started=started))
         if request.model == "broken":
-            await errors.abort(context, errors.internal())
+            await rpc_status.abort(context, errors.internal())
         if request.model == "held":
             await self.seen.hold()
         text = "".join(part.text for turn in request.messages for part in turn.content)
@@ -164,7 +166,7 @@ class Single(embeddings_pb2_grpc.EmbeddingsServicer, tokens_pb2_grpc.TokensServi
     ) -> embeddings_pb2.EmbedResponse:
         self.seen.call(context)
         if request.model == "limited":
-            await errors.abort(context, errors.queue_full("limited", RETRY_AFTER_S))
+            await rpc_status.abort(context, errors.queue_full("limited", RETRY_AFTER_S))
         values = [0.5] * LARGE_VECTOR if request.model == "large" else [0.5, -1]
         vectors = [embeddings_pb2.Embedding(values=values) for _ in request.texts]
         return embeddings_pb2.EmbedResponse(embeddings=vectors, served_model=request.model)
@@ -191,7 +193,7 @@ class Models(models_pb2_grpc.ModelsServicer):
     ) -> models_pb2.Model:
         self.seen.call(context)
         if request.model not in MODELS:
-            await errors.abort(context, errors.model_not_found(request.model))
+            await rpc_status.abort(context, errors.model_not_found(request.model))
         return models_pb2.Model(name=request.model, context_window=512)
 
 
@@ -201,7 +203,7 @@ async def abort_openai(context: _Context, error: errors.MeshError) -> NoReturn:
     metadata = [("x-catenary-error", envelope)]
     if error.retry_after_s is not None:
         metadata.append(("retry-after", str(int(error.retry_after_s))))
-    await errors.abort(context, error, tuple(metadata))
+    await rpc_status.abort(context, error, tuple(metadata))
 
 
 def _json(value: object) -> HttpBody:

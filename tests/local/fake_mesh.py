@@ -13,7 +13,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from catenary.v1 import decision_pb2, generation_pb2_grpc, message_pb2, models_pb2, models_pb2_grpc
 from catenary.v1 import generation_pb2 as pb
-from services import errors
+from services import errors, rpc_status
 
 DECISIONS = [
     decision_pb2.Decision(gateway=decision_pb2.GatewayDecision(tenant="default")),
@@ -77,7 +77,7 @@ class FakeMesh(generation_pb2_grpc.GenerationServicer, models_pb2_grpc.ModelsSer
         if request.model != "pocket":
             error = errors.model_not_found(request.model)
             context.set_trailing_metadata(
-                ((errors.STATUS_DETAILS, errors.to_status(error).SerializeToString()),)
+                ((rpc_status.STATUS_DETAILS, rpc_status.to_status(error).SerializeToString()),)
             )
             context.abort(error.code, error.message)
         yield pb.GenerateResponse(started=pb.Started(model=request.model))

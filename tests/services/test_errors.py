@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from catenary.v1.error_reason_pb2 import ErrorReason
 from services import errors
-from services.errors import MeshError, Violation, from_status, to_status
+from services.errors import MeshError, Violation
+from services.rpc_status import from_status, to_status
 
 PROTO = Path(__file__).resolve().parents[2] / "protos/catenary/v1/error_reason.proto"
 REASONS = [value for value in ErrorReason.values() if value]
@@ -84,6 +85,7 @@ def test_a_status_of_another_domain_is_not_ours() -> None:
         errors.overloaded("gateway"),
         errors.upstream_unreachable("x"),
         errors.upstream_failed("x"),
+        errors.malformed_tool_call("x"),
     ],
     ids=lambda error: error.reason_name,
 )

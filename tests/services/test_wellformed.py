@@ -4,7 +4,7 @@ import grpc
 import pytest
 
 from catenary.v1 import generation_pb2 as pb
-from services import errors, remote, server
+from services import remote, rpc_status, server
 from services.tracing import Tracing
 from tests.fakes import Scripted, answer
 
@@ -25,6 +25,6 @@ async def test_bytes_that_are_no_message_are_refused(data: bytes) -> None:
                 pass
         await channel.close()
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert errors.from_rpc_error(caught.value, "test").reason_name == "INVALID_REQUEST"
+    assert rpc_status.from_rpc_error(caught.value, "test").reason_name == "INVALID_REQUEST"
     assert "Decode" not in (caught.value.details() or "")
     assert upstream.requests == []

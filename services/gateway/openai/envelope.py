@@ -27,6 +27,7 @@ _KINDS: dict[int, tuple[str, str | None, str | None]] = {
     reasons.ERROR_REASON_OVERLOADED: ("rate_limit_error", "overloaded", None),
     reasons.ERROR_REASON_UPSTREAM_UNREACHABLE: (_SERVER, "upstream_unreachable", None),
     reasons.ERROR_REASON_UPSTREAM_FAILED: (_SERVER, "upstream_failed", None),
+    reasons.ERROR_REASON_MALFORMED_TOOL_CALL: (_SERVER, "malformed_tool_call", None),
     reasons.ERROR_REASON_DEADLINE_EXCEEDED: (_SERVER, "deadline_exceeded", None),
     reasons.ERROR_REASON_CACHE_MISS: (_INVALID, "cache_miss", "catenary.cache.mode"),
     reasons.ERROR_REASON_STREAM_BROKEN: (_SERVER, "stream_broken", None),

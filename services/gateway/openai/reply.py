@@ -5,7 +5,7 @@ import asyncio
 import grpc
 from google.api.httpbody_pb2 import HttpBody
 
-from services import errors
+from services import rpc_status
 from services.errors import MeshError
 from services.gateway.openai import chunks
 from services.gateway.openai.envelope import trailers
@@ -34,4 +34,4 @@ class Reply:
         if self._begun:
             await self.write(chunks.CONTENT_TYPE, chunks.failed(error))
         else:
-            await errors.abort(self._context, error, trailers(error))
+            await rpc_status.abort(self._context, error, trailers(error))

@@ -11,7 +11,7 @@ import msgspec
 from google.api.httpbody_pb2 import HttpBody
 
 from catenary.v1 import generation_pb2, models_pb2, openai_pb2, openai_pb2_grpc
-from services import errors
+from services import errors, rpc_status
 from services.catalogue import Catalogue
 from services.gateway.identity import identified
 from services.gateway.models import find
@@ -79,11 +79,11 @@ class OpenAIServicer(openai_pb2_grpc.OpenAIServicer):
         try:
             return await self._embed(decode_embedding(request.data), call)
         except errors.MeshError as error:
-            await errors.abort(context, error, trailers(error))
+            await rpc_status.abort(context, error, trailers(error))
         except Exception:
             logger.exception("defect", extra={"request_id": call.request_id})
             internal = errors.internal()
-            await errors.abort(context, internal, trailers(internal))
+            await rpc_status.abort(context, internal, trailers(internal))
 
     async def _embed(self, body: embeddings.CreateEmbedding, call: Call) -> HttpBody:
         try:
@@ -107,7 +107,7 @@ class OpenAIServicer(openai_pb2_grpc.OpenAIServicer):
         try:
             cards = await self._catalogue.cards()
         except errors.MeshError as error:
-            await errors.abort(context, error, trailers(error))
+            await rpc_status.abort(context, error, trailers(error))
         listed = [described(cards[name]) for name in sorted(cards)]
         data = msgspec.json.encode({"object": "list", "data": listed})
         return HttpBody(content_type=_JSON, data=data)
@@ -121,7 +121,7 @@ class OpenAIServicer(openai_pb2_grpc.OpenAIServicer):
         try:
             model = await find(self._catalogue, models_pb2.GetModelRequest(model=request.model))
         except errors.MeshError as error:
-            await errors.abort(context, error, trailers(error))
+            await rpc_status.abort(context, error, trailers(error))
         return HttpBody(content_type=_JSON, data=msgspec.json.encode(described(model)))
 
 
