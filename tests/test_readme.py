@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from catenary.cli import record
+from services import config
 from tests.mesh.conftest import Mesh, free_base, started, stop
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +26,7 @@ COMMANDS = [
 STARTS = [command for command in COMMANDS if command == "make up" or "catenary up" in command]
 # `make test` is what runs this.
 CALLS = [command for command in COMMANDS if command not in {*STARTS, "make test", "make bench"}]
+MODELS = re.findall(r"```yaml\n(models:\n.*?)```", README, re.DOTALL)
 PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
@@ -55,7 +57,7 @@ def readme_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
 def moved(text: str, mesh: Mesh) -> str:
     """Point a command at the ports of a mesh."""
     text = text.replace("127.0.0.1:8080", mesh.address)
-    if "catenary chat" in text:
+    if "catenary chat" in text or "catenary models" in text:
         text += f" --address {mesh.address}"
     if "catenary status" in text:
         text += f" --port-base {mesh.base} --state-dir {mesh.state_dir}"
@@ -92,6 +94,14 @@ def test_a_program_works(program: str, readme_mesh: Mesh) -> None:
 @pytest.mark.parametrize("command", [command for command in STARTS if command != "make up"])
 def test_a_mesh_starts(command: str, tmp_path: Path) -> None:
     assert stop(up(command, tmp_path)) == 0
+
+
+@pytest.mark.parametrize("models", MODELS)
+def test_its_models_are_a_configuration(models: str, tmp_path: Path) -> None:
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    (tmp_path / "key").write_text("secret")
+    (tmp_path / "models.yaml").write_text(models)
+    assert config.load_models(tmp_path / "models.yaml").models
 
 
 def test_the_readme_is_short() -> None:

@@ -60,6 +60,8 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The completion is JSON that follows this schema."""
     regex: str | None = None
     """The completion matches this expression as a whole."""
+    structural_tag: str | None = None
+    """The completion is free up to a trigger, and then follows a grammar: XGrammar's JSON."""
     adapter: str = ""
     """The low-rank adapter to generate with, by its name in the configuration."""
     cache_salt: str = ""

@@ -37,7 +37,7 @@ class Compiler:
         config = openvino_genai.GenerationConfig()
         config.max_new_tokens = 1
         config.apply_chat_template = False
-        config.structured_output_config = structured_output(guide.json_schema, guide.regex)
+        config.structured_output_config = structured_output(guide)
         prompt = openvino.Tensor(np.array(_PROMPT, dtype=np.int64))
         try:
             # A request whose handle is gone is given up.
@@ -59,13 +59,12 @@ class Compiler:
             )
 
 
-def structured_output(
-    json_schema: str | None, regex: str | None
-) -> openvino_genai.StructuredOutputConfig:
+def structured_output(guide: Guide) -> openvino_genai.StructuredOutputConfig:
     """Return a guide as the engine takes it."""
     config = openvino_genai.StructuredOutputConfig()
-    config.json_schema = json_schema
-    config.regex = regex
+    config.json_schema = guide.json_schema
+    config.regex = guide.regex
+    config.structural_tags_config = guide.structural_tag
     return config
 
 

@@ -12,8 +12,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import msgspec
+
+from infra.engine.engine import Generation
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _START_S = 30.0
@@ -23,10 +26,22 @@ _LINE_BYTES = 1 << 20
 
 
 class Guide(msgspec.Struct, frozen=True):
-    """What a completion must follow; one of the two is set."""
+    """What a completion must follow; at most one is set."""
 
     json_schema: str | None = None
     regex: str | None = None
+    structural_tag: str | None = None
+
+    @classmethod
+    def of(cls, generation: Generation) -> Self:
+        """Return the guide of a generation."""
+        return cls(generation.json_schema, generation.regex, generation.structural_tag)
+
+    @property
+    def field(self) -> str:
+        """The one that is set; an empty text for none."""
+        fields = self.__struct_fields__
+        return next((name for name in fields if getattr(self, name) is not None), "")
 
 
 _BEGINNING = re.compile(r"(?s)(?:[^\0\\.^$*+?{}\[\]|()]|\\[\\.^$*+?{}\[\]|()]){1,256}\[\\s\\S\]\*")
@@ -37,7 +52,7 @@ def is_harmless(guide: Guide) -> bool:
 
     Answers that are continued come with such guides, many at once when a replica is gone.
     """
-    return guide.json_schema is None and bool(_BEGINNING.fullmatch(guide.regex or ""))
+    return guide.field == "regex" and bool(_BEGINNING.fullmatch(guide.regex or ""))
 
 
 class Verdict(msgspec.Struct, frozen=True):

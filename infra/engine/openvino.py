@@ -22,6 +22,7 @@ from openvino_genai import py_openvino_genai
 from infra.engine.card import ModelCard
 from infra.engine.engine import FinishReason, Generation, KvCache, Progress
 from infra.engine.guide_worker import structured_output
+from infra.engine.guides import Guide
 
 _CACHED_PRIMITIVES = 16
 """What was compiled for a batch of one size is kept for so many; left to themselves, OpenVINO and
@@ -152,8 +153,7 @@ class OpenVinoEngine:
         # Without a seed of its own, the sampler would draw the same for everybody.
         seed = random.getrandbits(63) if generation.seed is None else generation.seed
         config.rng_seed = (seed + choice) % 2**64
-        if generation.json_schema is not None or generation.regex is not None:
-            config.structured_output_config = structured_output(
-                generation.json_schema, generation.regex
-            )
+        guide = Guide.of(generation)
+        if guide.field:
+            config.structured_output_config = structured_output(guide)
         return config

@@ -28,7 +28,6 @@ _PATIENCE_S = 10.0
 _LEFT = Failure(Reason.CANCELLED, "the caller has left")
 _LATE = Failure(Reason.DEADLINE_EXCEEDED, "the time for the request is up")
 _TOO_LATE = Failure(Reason.DEADLINE_TOO_SHORT, "the queue is too long for the request's deadline")
-_UNGUIDED = Guide()
 _UNTOLD = KvCache(0, 1)
 _DOWN = Failure(Reason.ENGINE_FAILED, "the engine is not running", 1.0)
 
@@ -225,8 +224,8 @@ class Serving:
             # It would only take the time of those behind it.
             asyncio.get_running_loop().call_soon(self._end, call, None, _TOO_LATE)
             return
-        guide = Guide(generation.json_schema, generation.regex)
-        if guide == _UNGUIDED or is_harmless(guide):
+        guide = Guide.of(generation)
+        if not guide.field or is_harmless(guide):
             self._start(call)
         else:
             self._check(call, guide)
@@ -249,8 +248,7 @@ class Serving:
             self._end(call, None, _DOWN)
             return
         if problem:
-            field_name = "regex" if guide.json_schema is None else "json_schema"
-            self._end(call, None, Failure(Reason.INVALID, problem, field=field_name))
+            self._end(call, None, Failure(Reason.INVALID, problem, field=guide.field))
         elif call.id in self.calls:
             self._start(call)
 

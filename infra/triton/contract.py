@@ -60,6 +60,7 @@ INPUTS: Mapping[str, Tensor] = {
     "time_budget_ms": Tensor("INT32"),
     "json_schema": Tensor("UINT8", one=False),
     "regex": Tensor("UINT8", one=False),
+    "structural_tag": Tensor("UINT8", one=False),
     "adapter": Tensor("UINT8", one=False),
     "cache_salt": Tensor("UINT8", one=False),
 }

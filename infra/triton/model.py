@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import os
+import select
 import sys
 import threading
 import time
@@ -64,8 +65,8 @@ class TritonPythonModel:
         )
         self._stopped = threading.Event()
         self._loop = asyncio.new_event_loop()
-        # Triton's stub outlives a Triton that was killed, and would hold on to the engine.
-        self._loop.add_reader(os.pidfd_open(os.getppid()), os._exit, 1)
+        server = os.pidfd_open(os.getppid())
+        threading.Thread(target=_end_with, args=(server,), name="server", daemon=True).start()
         self._thread = threading.Thread(target=self._loop.run_forever, name="serving", daemon=True)
         self._thread.start()
         self._tasks = asyncio.run_coroutine_threadsafe(self._run(), self._loop)
@@ -128,6 +129,15 @@ class TritonPythonModel:
             return {}
         parameters = json.loads(request.parameters())
         return {key: parameters[key] for key in _TRACE_HEADERS if key in parameters}
+
+
+def _end_with(server: int) -> None:
+    """End once Triton has: its stub outlives a Triton that was killed, and holds on to the engine.
+
+    In a thread of its own, since the loop may wait for that very Triton to take a response.
+    """
+    select.select([server], [], [])
+    os._exit(1)
 
 
 def _limits(settings: Mapping[str, str]) -> Limits:

@@ -63,10 +63,6 @@ def _of_free_calls(request: pb.GenerateRequest, form: Form | None, formats: Form
         yield Feature.TOOLS, "the model can call a tool only where tool_choice demands it"
     if form is not None:
         yield form.field, "a model that may call tools cannot be held to a form"
-    for index, tool in enumerate(request.tools):
-        if tool.strict:
-            problem = "arguments are held to their schema only where tool_choice demands a call"
-            yield f"tools[{index}].strict", problem
 
 
 def _of_continuation(request: pb.GenerateRequest, form: Form | None, formats: Formats) -> _Problems:

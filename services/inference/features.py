@@ -28,6 +28,7 @@ class Feature(StrEnum):
     TOOLS = "tools"
     FORCED_TOOLS = "tool_choice"
     SINGLE_TOOL_CALL = "parallel_tool_calls"
+    STRICT_TOOLS = "tools[].strict"
     CONTINUATION = "continuation"
 
 
@@ -55,6 +56,12 @@ def may_call_several(request: pb.GenerateRequest) -> bool:
 def must_call_tools(request: pb.GenerateRequest) -> bool:
     """Tell whether the model has to call a tool."""
     return request.tool_choice.mode in _FORCED
+
+
+def may_call_strictly(request: pb.GenerateRequest) -> bool:
+    """Tell whether the model is free to call tools, but some only as their schema says."""
+    is_free = may_call_tools(request) and not must_call_tools(request)
+    return is_free and any(tool.strict for tool in request.tools)
 
 
 def is_continued(request: pb.GenerateRequest) -> bool:
@@ -89,6 +96,8 @@ def _of_tools(request: pb.GenerateRequest) -> Iterator[Feature]:
             yield Feature.FORCED_TOOLS
         if not may_call_several(request):
             yield Feature.SINGLE_TOOL_CALL
+        if may_call_strictly(request):
+            yield Feature.STRICT_TOOLS
 
 
 def refuse(request: pb.GenerateRequest, refusals: Refusals) -> None:

@@ -18,6 +18,7 @@ _FIELDS = {
     "priority": "controls.priority",
     "json_schema": "response_format.json_schema.schema",
     "regex": "response_format.regex",
+    "structural_tag": "tools",
     "adapter": "model",
 }
 
@@ -31,6 +32,7 @@ def generation(
     request: pb.GenerateRequest,
     prompt: Prompt,
     form: Form | None,
+    structural_tag: str | None,
     context_window: int,
     cache_salt: str,
 ) -> Generation:
@@ -46,7 +48,7 @@ def generation(
     if request.controls.HasField("priority"):
         plain["priority"] = request.controls.priority
     regex = form.regex if form is not None else None
-    if prompt.echo:
+    if prompt.echo and structural_tag is None:
         regex = healing.expression(prompt.echo)
     return Generation(
         input_ids=prompt.token_ids,
@@ -58,6 +60,7 @@ def generation(
         **plain,
         json_schema=form.json_schema if form is not None else None,
         regex=regex,
+        structural_tag=structural_tag,
         adapter=request.model.partition(":")[2],
         cache_salt=cache_salt,
     )

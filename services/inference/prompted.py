@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import msgspec
 
@@ -21,7 +23,10 @@ from services.inference.inputs import field_of, generation
 from services.inference.load import LoadReports
 from services.inference.prompt import LONG_BYTES, Prompter
 from services.inference.readers import reader
+from services.inference.structural_tag import structural_tag
 from services.link import Call, Events
+
+T = TypeVar("T")
 
 _LONGEST_BUDGET_MS = 2**31 - 1
 
@@ -68,7 +73,8 @@ class PromptedBackend:
         heals = Feature.REGEX not in self.client.refusals
         prompt = await self.prompter.prompt(request, is_held=is_held, heals=heals)
         window, formats = self.card.context_window, self.prompter.formats
-        wanted = _timed(generation(request, prompt, held, window, call.tenant), call)
+        tag = await _aside(request, lambda: structural_tag(request, formats.tools, prompt.echo))
+        wanted = _timed(generation(request, prompt, held, tag, window, call.tenant), call)
         asked = EngineRequest(prompt.text, wanted)
         read = reader(request, prompt, formats, is_held=is_held)
         completion = Completion(request, self.card, len(prompt.token_ids), arrived, read)
@@ -117,10 +123,16 @@ class PromptedBackend:
     async def _form(self, request: pb.GenerateRequest) -> Form | None:
         """Return the form that a completion is held to, if what is asked for can be done."""
         features.refuse(request, self.client.refusals)
-        is_long = request.ByteSize() >= LONG_BYTES
-        held = await asyncio.to_thread(form, request) if is_long else form(request)
+        held = await _aside(request, lambda: form(request))
         abilities.refuse(request, held, self.prompter.formats, self.client.refusals)
         return held
+
+
+async def _aside(request: pb.GenerateRequest, work: Callable[[], T]) -> T:
+    """Return what work on a request returns; it is done in a thread where it may take long."""
+    if request.ByteSize() < LONG_BYTES:
+        return work()
+    return await asyncio.to_thread(work)
 
 
 def _timed(wanted: Generation, call: Call) -> Generation:

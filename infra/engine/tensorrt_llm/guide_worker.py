@@ -27,8 +27,10 @@ class Compiler:
         try:
             if guide.json_schema is not None:
                 compiler.compile_json_schema(guide.json_schema)
-            else:
+            elif guide.regex is not None:
                 compiler.compile_regex(guide.regex)
+            else:
+                compiler.compile_structural_tag(guide.structural_tag)
         except RuntimeError as error:
             return Verdict(reason(str(error)))
         return Verdict("")

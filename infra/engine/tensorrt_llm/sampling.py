@@ -9,6 +9,7 @@ from typing import Any
 from tensorrt_llm.llmapi import GuidedDecodingParams, SamplingParams
 
 from infra.engine.engine import Generation
+from infra.engine.guides import Guide
 
 _PENALTIES = ("presence_penalty", "frequency_penalty", "repetition_penalty")
 
@@ -76,10 +77,11 @@ def sampling_params(
         given["logprobs"] = max(1, generation.top_logprobs)
     if generation.logit_bias:
         given["embedding_bias"] = _embedding_bias(generation.logit_bias, vocabulary)
-    if generation.json_schema is not None:
-        given["guided_decoding"] = GuidedDecodingParams(json=generation.json_schema)
-    elif generation.regex is not None:
-        given["guided_decoding"] = GuidedDecodingParams(regex=generation.regex)
+    guide = Guide.of(generation)
+    if guide.field:
+        given["guided_decoding"] = GuidedDecodingParams(
+            json=guide.json_schema, regex=guide.regex, structural_tag=guide.structural_tag
+        )
     return SamplingParams(**given)
 
 

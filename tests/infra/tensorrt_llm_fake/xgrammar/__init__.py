@@ -41,6 +41,9 @@ class GrammarCompiler:
     def compile_regex(self, regex: str) -> None:
         self._compile(Guide(regex=regex))
 
+    def compile_structural_tag(self, structural_tag: str) -> None:
+        self._compile(Guide(structural_tag=structural_tag))
+
     def _compile(self, guide: Guide) -> None:
         assert self._compiler is not None
         problem = self._compiler.verdict(guide).problem

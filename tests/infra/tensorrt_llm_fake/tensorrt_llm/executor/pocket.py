@@ -123,6 +123,7 @@ class Guided:
         asked = sampling.guided_decoding
         assert asked is not None
         guide.json_schema, guide.regex = asked.json, asked.regex
+        guide.structural_tags_config = asked.structural_tag
         config.structured_output_config = guide
         (made,) = pipeline.generate([openvino.Tensor(np.array([prompt], np.int64))], [config])
         self._tokens: list[int] = list(made.m_generation_ids[0])
