@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import message_pb2
+from services.inference.arguments import require_object
 from services.inference.engine import Piece
 from services.inference.parsing.source import Kind, Parser, Part, Reading, Source
 
@@ -32,11 +33,17 @@ class Choice:
         self._parser = None if read is None else Parser(read)
         self._may_call_several = may_call_several
         self._calls = 0
+        self._called = ""
+        self._arguments: list[str] = []
         self._kind = Kind.TEXT
         self._logprobs = _Aligned()
 
     def read(self, piece: Piece) -> pb.Delta | None:
-        """Return what a piece adds; None where there is nothing to show for it yet."""
+        """Return what a piece adds; None where there is nothing to show for it yet.
+
+        Raises:
+            MeshError: MALFORMED_TOOL_CALL.
+        """
         self._untold_tokens += piece.output_tokens
         self.is_running = not piece.finish_reason
         delta = pb.Delta()
@@ -67,6 +74,8 @@ class Choice:
                 # What is over one call is not told.
                 self.finish = self._ended(Piece(finish_reason="stop"))
                 return
+            if kind != Kind.ARGUMENTS:
+                self._end_call()
             self._kind = kind
             is_text = kind == Kind.TEXT and bool(shown)
             delta.logprobs.extend(entry for entry in self._logprobs.take(raw) if is_text)
@@ -79,10 +88,18 @@ class Choice:
                     identity = f"call_{secrets.token_urlsafe(18)}"
                     delta.tool_calls.add(index=self._calls, id=identity, name=shown)
                     self._calls += 1
+                    self._called = shown
                 case Kind.ARGUMENTS if shown:
                     if not delta.tool_calls:
                         delta.tool_calls.add(index=self._calls - 1)
                     delta.tool_calls[-1].arguments += shown
+                    self._arguments.append(shown)
+
+    def _end_call(self) -> None:
+        if self._called:
+            require_object(self._called, "".join(self._arguments))
+        self._called = ""
+        self._arguments.clear()
 
     def _thought(self, parts: Sequence[Part], tokens: int) -> int:
         """Return how many of a piece's tokens were thought: by length, where only some were."""
@@ -94,6 +111,8 @@ class Choice:
 
     def _ended(self, piece: Piece) -> pb.ChoiceFinish:
         reason = _FINISH_REASONS[piece.finish_reason]
+        if piece.finish_reason == "stop" and not piece.matched_stop:
+            self._end_call()
         if self._calls and piece.finish_reason == "stop" and not piece.matched_stop:
             reason = message_pb2.FINISH_REASON_TOOL_CALLS
         return pb.ChoiceFinish(choice=self._index, finish_reason=reason, stop=piece.matched_stop)

@@ -42,7 +42,11 @@ class Completion:
         return has_ended and any(choice.is_running for choice in self._choices)
 
     def read(self, piece: Piece) -> Iterator[pb.GenerateResponse]:
-        """Give the delta that a piece holds, if it holds one."""
+        """Give the delta that a piece holds, if it holds one.
+
+        Raises:
+            MeshError: MALFORMED_TOOL_CALL.
+        """
         if self._first_token_s is None and piece.output_tokens:
             self._first_token_s = time.monotonic() - self._arrived
         self._usage.output_tokens += piece.output_tokens

@@ -33,6 +33,7 @@ def generation(
     prompt: Prompt,
     form: Form | None,
     structural_tag: str | None,
+    *,
     context_window: int,
     cache_salt: str,
 ) -> Generation:

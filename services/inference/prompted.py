@@ -65,17 +65,24 @@ class PromptedBackend:
 
         Raises:
             MeshError: the request asks for what the model cannot do, its prompt does not fit, the
-                queue is full, or the engine fails.
+                queue is full, the engine fails, or the model writes a tool call that is none.
         """
         arrived = time.monotonic()
         held = await self._form(request)
         is_held = held is not None
         heals = Feature.REGEX not in self.client.refusals
         prompt = await self.prompter.prompt(request, is_held=is_held, heals=heals)
-        window, formats = self.card.context_window, self.prompter.formats
+        formats = self.prompter.formats
         tag = await _aside(request, lambda: structural_tag(request, formats.tools, prompt.echo))
-        wanted = _timed(generation(request, prompt, held, tag, window, call.tenant), call)
-        asked = EngineRequest(prompt.text, wanted)
+        wanted = generation(
+            request,
+            prompt,
+            held,
+            tag,
+            context_window=self.card.context_window,
+            cache_salt=call.tenant,
+        )
+        asked = EngineRequest(prompt.text, _timed(wanted, call))
         read = reader(request, prompt, formats, is_held=is_held)
         completion = Completion(request, self.card, len(prompt.token_ids), arrived, read)
         has_started = False

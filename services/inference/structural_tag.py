@@ -5,7 +5,7 @@ free up to a trigger, and what follows is one of the tags that begin with the tr
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from catenary.v1 import generation_pb2 as pb
@@ -14,7 +14,7 @@ from services.inference import features, tools
 from services.inference.formats import ToolFormat
 
 _Format = Mapping[str, Any]
-"""A form that XGrammar knows, as JSON."""
+"""What XGrammar calls a format: a part of a structural tag."""
 
 _ANY_ARGUMENTS = '{"type": "object"}'
 
@@ -22,7 +22,7 @@ _ANY_ARGUMENTS = '{"type": "object"}'
 def structural_tag(
     request: pb.GenerateRequest, tool_format: ToolFormat, echo: str = ""
 ) -> str | None:
-    """Return what the calls in a free text are held to, if there are strict tools.
+    """Return what the calls in a free text are held to; None where there are no strict tools.
 
     A tool that is not strict may be called with any JSON object. `echo`: what the text has to begin
     with.
@@ -36,54 +36,48 @@ def structural_tag(
         tool if tool.strict else message_pb2.Tool(name=tool.name, parameters_schema=_ANY_ARGUMENTS)
         for tool in request.tools
     ]
-    calls = _CALLS[tool_format](held, features.may_call_several(request))
+    schemas = {tool.name: tools.parameters(tool, index) for index, tool in enumerate(held)}
+    match tool_format:
+        case ToolFormat.HERMES:
+            calls = _hermes(schemas)
+        case ToolFormat.LLAMA3:
+            calls = _llama3(schemas)
+        case ToolFormat.MISTRAL:
+            several = features.may_call_several(request)
+            calls = _mistral(schemas, tools.calls_schema(held, may_be_many=several))
+        case ToolFormat.NONE:
+            return None
     begun = {"type": "const_string", "value": echo}
     text = {"type": "sequence", "elements": [begun, calls]} if echo else calls
     return json.dumps({"type": "structural_tag", "format": text})
 
 
-def _hermes(held: Sequence[message_pb2.Tool], _may_be_many: bool) -> _Format:  # noqa: FBT001
+def _hermes(schemas: Mapping[str, tools.Schema]) -> _Format:
     opening = "<tool_call>"
     tags = [
-        _tag(f'{opening}\n{{"name": "{tool.name}", "arguments": ', schema, "}\n</tool_call>")
-        for tool, schema in _schemas(held)
+        _tag(f'{opening}\n{{"name": "{name}", "arguments": ', schema, "}\n</tool_call>")
+        for name, schema in schemas.items()
     ]
     return _triggered([opening], tags)
 
 
-def _llama3(held: Sequence[message_pb2.Tool], _may_be_many: bool) -> _Format:  # noqa: FBT001
-    # Nothing but the name tells a call from other JSON.
+def _llama3(schemas: Mapping[str, tools.Schema]) -> _Format:
+    # Nothing but the name of a tool tells a call from other JSON.
     triggers, tags = [], []
-    for tool, schema in _schemas(held):
+    for name, schema in schemas.items():
         for colon, comma in ((": ", ", "), (":", ",")):
-            trigger = f'"name"{colon}"{tool.name}"'
+            trigger = f'"name"{colon}"{name}"'
             triggers.append(trigger)
             tags.append(_tag(f'{trigger}{comma}"parameters"{colon}', schema, "}"))
     return _triggered(triggers, tags)
 
 
-def _mistral(held: Sequence[message_pb2.Tool], may_be_many: bool) -> _Format:  # noqa: FBT001
+def _mistral(schemas: Mapping[str, tools.Schema], array: tools.Schema) -> _Format:
+    # Older models write an array of calls, some after a space; newer ones one call after the other.
     opening = "[TOOL_CALLS]"
-    calls = tools.calls_schema(held, may_be_many=may_be_many)
-    arrays = [_tag(opening, calls, ""), _tag(f"{opening} ", calls, "")]
-    return _triggered(
-        [opening],
-        arrays + [_tag(f"{opening}{tool.name}[ARGS]", schema, "") for tool, schema in _schemas(held)],
-    )
-
-
-_CALLS: Mapping[ToolFormat, Callable[[Sequence[message_pb2.Tool], bool], _Format]] = {
-    ToolFormat.HERMES: _hermes,
-    ToolFormat.LLAMA3: _llama3,
-    ToolFormat.MISTRAL: _mistral,
-}
-"""How calls are held to their schemas; several may have to stand in one array."""
-
-
-def _schemas(
-    held: Sequence[message_pb2.Tool],
-) -> Sequence[tuple[message_pb2.Tool, tools.Schema]]:
-    return [(tool, tools.parameters(tool, index)) for index, tool in enumerate(held)]
+    arrays = [_tag(opening, array, ""), _tag(f"{opening} ", array, "")]
+    calls = [_tag(f"{opening}{name}[ARGS]", schema, "") for name, schema in schemas.items()]
+    return _triggered([opening], arrays + calls)
 
 
 def _tag(begin: str, schema: tools.Schema, end: str) -> _Format:

@@ -77,9 +77,10 @@ class Choice:
         """Give the text that was held back, since it could have been the begin of a stop text.
 
         Raises:
-            GarbageError: a tool call is not whole.
+            GarbageError, UpstreamError: a tool call is none.
         """
-        self._calls.end(is_cut=self._finish_reason() == message_pb2.FINISH_REASON_LENGTH)
+        has_reached_limit = self._finish_reason() == message_pb2.FINISH_REASON_LENGTH
+        self._calls.end(is_cut=has_reached_limit or bool(self._matched_stop))
         if self._held:
             yield pb.Delta(choice=self._index, text=self._held)
 

@@ -71,7 +71,7 @@ class Completion:
 
         Raises:
             GarbageError: a tool call is not whole.
-            UpstreamError: a choice has not ended.
+            UpstreamError: a choice has not ended, or the arguments of a tool call are not JSON.
         """
         for choice in self._choices:
             # Some servers tell no reason, but do say when all is done.

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from catenary.v1 import generation_pb2 as pb
+from services.errors import MeshError
+from services.inference.arguments import require_object
 from services.inference.openai import chunks
-from services.inference.openai.failures import GarbageError
+from services.inference.openai.failures import GarbageError, Outcome, UpstreamError
 
 MAX_CALLS = 128
 """The most calls of one choice, as in the contract."""
@@ -22,8 +24,8 @@ class _Call:
 
     index: int
     id: str = ""
-    is_given: bool = False
-    """The id and name have been given out; nothing is before they are known."""
+    name: str = ""
+    """Set once it has been given out with the id; nothing is before it is known."""
     arguments: list[str] = field(default_factory=list[str])
     size: int = 0
 
@@ -51,16 +53,19 @@ class ToolCalls:
         """Check that the calls are whole.
 
         Args:
-            is_cut: the choice reached its limit of tokens, maybe in the middle of a call.
+            is_cut: the limit of tokens or a stop text ended the choice, maybe in its last call.
 
         Raises:
-            GarbageError: a call has no name, or its arguments are not JSON.
+            GarbageError: a call has no name.
+            UpstreamError: a call's arguments are not a JSON object.
         """
-        for call in self.calls:
-            if not call.is_given:
-                raise GarbageError(_KIND)
-            if not is_cut:
-                _require_json("".join(call.arguments))
+        if not all(call.name for call in self.calls):
+            raise GarbageError(_KIND)
+        for call in self.calls[:-1] if is_cut else self.calls:
+            try:
+                require_object(call.name, "".join(call.arguments))
+            except MeshError as error:
+                raise UpstreamError(Outcome.GARBAGE, error, kind=_KIND) from None
 
     def _call(self, part: chunks.ToolCall, function: chunks.Function) -> _Call:
         """Return the call that a part belongs to."""
@@ -89,12 +94,12 @@ class ToolCalls:
             raise GarbageError(_KIND)
         if arguments:
             call.arguments.append(arguments)
-        if call.is_given:
+        if call.name:
             # Some servers repeat the name with each part.
             if arguments:
                 yield pb.ToolCallDelta(index=call.index, arguments=arguments)
         elif function.name:
-            call.is_given = True
+            call.name = function.name
             call.id = call.id or f"call_{secrets.token_urlsafe(12)}"
             yield pb.ToolCallDelta(
                 index=call.index,
@@ -102,11 +107,3 @@ class ToolCalls:
                 name=function.name,
                 arguments="".join(call.arguments),
             )
-
-
-def _require_json(arguments: str) -> None:
-    # A function without arguments may be called with nothing at all.
-    try:
-        json.loads(arguments or "{}")
-    except (ValueError, RecursionError):
-        raise GarbageError(_KIND) from None

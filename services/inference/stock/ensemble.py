@@ -41,6 +41,7 @@ class Ensemble:
     def refusals(self) -> Refusals:
         """What it has no tensors for, in any version."""
         return {
+            Feature.STRICT_TOOLS: "the ensemble in Triton cannot guide calls among free text",
             Feature.MIN_P: "the ensemble in Triton has no min_p",
             Feature.LOGIT_BIAS: "the ensemble in Triton biases words only, not single tokens",
             Feature.TOP_LOGPROBS: "the ensemble in Triton tells no rivals of a token",

@@ -46,6 +46,7 @@ class LlmApi:
             Feature.JSON_SCHEMA: _NO_GUIDE,
             Feature.REGEX: _NO_GUIDE,
             Feature.FORCED_TOOLS: _NO_GUIDE,
+            Feature.STRICT_TOOLS: _NO_GUIDE,
         }
 
     @property

@@ -29,6 +29,7 @@ _PLAIN = (
     *("temperature", "top_p", "min_p", "presence_penalty", "frequency_penalty"),
     *("repetition_penalty", "stop_token_ids"),
 )
+_GUIDES = ("json_schema", "regex", "structural_tag")
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -74,7 +75,7 @@ class Vllm:
     def fields(self) -> Mapping[str, str]:
         """The fields of `Generation` that can be asked for, each with its input."""
         renamed = ("top_k", "seed", "stop", "min_output_tokens", "ignore_eos", "adapter")
-        return dict.fromkeys((*_PLAIN, *renamed, "json_schema", "regex"), _PARAMETERS) | {
+        return dict.fromkeys((*_PLAIN, *renamed, *_GUIDES), _PARAMETERS) | {
             "logprobs": "return_logprobs",
             "top_logprobs": "return_logprobs",
         }
@@ -174,4 +175,6 @@ def _parameters(generation: Generation, seed: int) -> dict[str, Any]:
 def _guide(generation: Generation) -> str | None:
     if generation.json_schema is not None:
         return json.dumps({"json": json.loads(generation.json_schema)})
+    if generation.structural_tag is not None:
+        return json.dumps({"structural_tag": generation.structural_tag})
     return None if generation.regex is None else json.dumps({"regex": generation.regex})

@@ -95,7 +95,6 @@ async def test_tgis_one_call_without_a_list_and_the_old_function_call(
 @pytest.mark.parametrize(
     "parts",
     [
-        [call(0, id="a", name="f", arguments="{not json")],
         [call(0, id="a", arguments="{}")],
         [call(index, id=f"c{index}", name="f", arguments="{}") for index in range(129)],
         [
@@ -104,7 +103,7 @@ async def test_tgis_one_call_without_a_list_and_the_old_function_call(
             call(0, arguments='"'),
         ],
     ],
-    ids=["not JSON", "no name", "too many", "too long"],
+    ids=["no name", "too many", "too long"],
 )
 async def test_tool_calls_that_are_none_are_an_error(
     server: FakeServer, connect: Connect, parts: list[Any]
@@ -115,6 +114,27 @@ async def test_tool_calls_that_are_none_are_an_error(
     with pytest.raises(MeshError) as raised:
         await ask(backend, asking())
     assert raised.value.reason_name == "UPSTREAM_FAILED"
+    assert (await ask(backend, asking())).text() == "next"
+
+
+@pytest.mark.parametrize("arguments", ["{not json", "[]", '"text"', "{}{}", "[" * 9000])
+async def test_a_call_with_arguments_that_are_no_object_is_an_error_of_its_own(
+    server: FakeServer, connect: Connect, caplog: pytest.LogCaptureFixture, arguments: str
+) -> None:
+    first = call(0, id="a", name="f", arguments=arguments)
+    server.will(*stream(first, chunk({}, "tool_calls")))
+    # The limit cuts the last call only.
+    second = call(1, id="b", name="g", arguments='{"z')
+    server.will(*stream(first, second, chunk({}, "length")))
+    server.will(*said("next"))
+    backend = connect()
+    for _ in range(2):
+        with pytest.raises(MeshError) as raised:
+            await ask(backend, asking())
+        assert raised.value.reason_name == "MALFORMED_TOOL_CALL"
+        assert raised.value.metadata == {"tool": "f"}
+        assert arguments not in raised.value.message
+    assert [record.__dict__["reason"] for record in caplog.records] == ["MALFORMED_TOOL_CALL"] * 2
     assert (await ask(backend, asking())).text() == "next"
 
 

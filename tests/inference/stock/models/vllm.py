@@ -101,7 +101,7 @@ def _settings(sampling: dict[str, Any]) -> dict[str, Any]:
     settings = {_RENAMED.get(name, name): value for name, value in sampling.items()}
     if "json" in guide:
         settings["json_schema"] = json.dumps(guide["json"])
-    return settings | {name: value for name, value in guide.items() if name == "regex"}
+    return settings | {name: guide[name] for name in ("regex", "structural_tag") if name in guide}
 
 
 def _extras(
