@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import openvino
 import openvino_genai
+from openvino_genai import py_openvino_genai
 
 from infra.engine.card import ModelCard
 from infra.engine.openvino import PROPERTIES
 
 _BLOCK_TOKENS = 32
+_RUNNING = py_openvino_genai.GenerationFinishReason.NONE
 
 
 class Bare:
@@ -27,23 +29,28 @@ class Bare:
         )
         self._requests = 0
 
-    def round(self, prompts: list[list[int]], tokens: int) -> float:
-        """Return tokens per second."""
-        handles = []
+    def rate(self, streams: list[list[list[int]]], tokens: int) -> float:
+        """Return tokens per second; each stream has its prompts answered one after the other."""
         began = time.perf_counter()
-        for prompt in prompts:
-            config = openvino_genai.GenerationConfig()
-            config.max_new_tokens = tokens
-            config.min_new_tokens = tokens
-            config.apply_chat_template = False
-            ids = openvino.Tensor(np.array([prompt], dtype=np.int64))
-            handles.append(self._pipeline.add_request(self._requests, ids, config))
-            self._requests += 1
+        waiting = [iter(prompts) for prompts in streams]
+        handles = [self._submit(next(prompts), tokens) for prompts in waiting]
         read = 0
         while self._pipeline.has_non_finished_requests():
             self._pipeline.step()
-            for handle in handles:
+            for stream, handle in enumerate(handles):
                 if handle.can_read():
                     for output in handle.read().values():
                         read += len(output.generated_ids)
+                        following = output.finish_reason != _RUNNING and next(waiting[stream], None)
+                        if following:
+                            handles[stream] = self._submit(following, tokens)
         return read / (time.perf_counter() - began)
+
+    def _submit(self, prompt: list[int], tokens: int) -> py_openvino_genai.GenerationHandle:
+        config = openvino_genai.GenerationConfig()
+        config.max_new_tokens = tokens
+        config.min_new_tokens = tokens
+        config.apply_chat_template = False
+        ids = openvino.Tensor(np.array([prompt], dtype=np.int64))
+        self._requests += 1
+        return self._pipeline.add_request(self._requests, ids, config)

@@ -30,8 +30,8 @@ async def one_at_a_time(batched: Ask, alone: Ask) -> None:
     ratios, rates = [], []
     for turn in range(_ROUNDS + 1):
         prompts = _prompts(_STREAMS, turn)
-        together = await rate(batched, prompts, _TOKENS)
-        in_turn = await rate(alone, prompts, _TOKENS)
+        together = await rate(batched, [[prompt] for prompt in prompts], _TOKENS)
+        in_turn = await rate(alone, [[prompt] for prompt in prompts], _TOKENS)
         ratios.append(together / in_turn)
         rates.append((together, in_turn))
     together, in_turn = rates[len(rates) // 2]

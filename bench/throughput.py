@@ -34,6 +34,9 @@ from services.tracing import Tracing
 
 _KV_CACHE_MIB = 512
 _PROMPT_TOKENS = 30
+_PROMPTS = 3
+"""How many each stream asks, so that the engine is as busy as with callers who keep coming."""
+
 _SPLIT, _SINGLE = 27200, 27300
 
 Ask = Callable[[list[int], int], Coroutine[Any, Any, int]]
@@ -100,10 +103,14 @@ async def meshed(model: Path, streams: int) -> AsyncIterator[Mapping[str, Ask]]:
         }
 
 
-async def rate(ask: Ask, prompts: Sequence[list[int]], tokens: int) -> float:
-    """Return tokens per second, one stream for each prompt."""
+async def rate(ask: Ask, streams: Sequence[Sequence[list[int]]], tokens: int) -> float:
+    """Return tokens per second; each stream asks its prompts one after the other."""
+
+    async def stream(prompts: Sequence[list[int]]) -> int:
+        return sum([await ask(prompt, tokens) for prompt in prompts])
+
     began = time.perf_counter()
-    read = await asyncio.gather(*(ask(prompt, tokens) for prompt in prompts))
+    read = await asyncio.gather(*map(stream, streams))
     return sum(read) / (time.perf_counter() - began)
 
 
@@ -118,13 +125,16 @@ async def measure(model: Path, streams: Sequence[int], tokens: int, rounds: int)
             alone: list[float] = []
             through: dict[str, list[float]] = {name: [] for name in paths}
             for _ in range(rounds + 1):
-                prompts = [
-                    [source.randrange(7, vocabulary) for _ in range(_PROMPT_TOKENS)]
+                asked = [
+                    [
+                        [source.randrange(7, vocabulary) for _ in range(_PROMPT_TOKENS)]
+                        for _ in range(_PROMPTS)
+                    ]
                     for _ in range(count)
                 ]
-                alone.append(await asyncio.to_thread(bare.round, prompts, tokens))
+                alone.append(await asyncio.to_thread(bare.rate, asked, tokens))
                 for name, ask in paths.items():
-                    through[name].append(await rate(ask, prompts, tokens))
+                    through[name].append(await rate(ask, asked, tokens))
             # The first round warms caches up. A round's runs are neighbours in time, so on a noisy
             # machine their ratio tells more than the ratio of the medians.
             line = f"{count:>8}{statistics.median(alone[1:]):>12,.1f}"

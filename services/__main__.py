@@ -31,7 +31,12 @@ def build(process: Process) -> Sequence[Service]:
     chain = compose(
         hop("gateway", lambda upstream: Gateway(upstream, config.gateway, places)),
         hop("safety", lambda upstream: Safety.configured(upstream, config.safety, registry)),
-        hop("cache", lambda upstream: Cache.configured(upstream, config.cache, registry)),
+        hop(
+            "cache",
+            lambda upstream: Cache.configured(
+                upstream, config.cache, process.served.versions, registry
+            ),
+        ),
         hop(
             "router",
             lambda upstream: Router.configured(

@@ -23,17 +23,17 @@ _PRECISIONS = {
 }
 
 
-def names(config: config_pb.ModelsConfig) -> set[str]:
-    """Return every name that can be asked for: the models', and `model:adapter`."""
+def versions(config: config_pb.ModelsConfig) -> dict[str, int]:
+    """Return the version of each name that can be asked for: the models', and `model:adapter`."""
     return {
-        name
+        name: model.version
         for model in config.models
         for name in (model.name, *(f"{model.name}:{adapter}" for adapter in model.adapters))
     }
 
 
 def describe(models: Iterable[config_pb.ModelConfig]) -> Mapping[str, pb.Model]:
-    """Return the models' cards by name, in the order of the configuration, without a state.
+    """Return the models' cards by name, in the order of the configuration, as far as files tell.
 
     Raises:
         OSError, ValueError: a model's `config.json` cannot be read.
@@ -65,7 +65,6 @@ def _describe(model: config_pb.ModelConfig) -> pb.Model:
         created_unix_s=int(file.stat().st_mtime) if is_folder else 0,
         version=model.version or 1,
         precision=_precision(folder, shape) if is_folder else "",
-        capabilities=["chat"],
     )
     label(card, model)
     return card
@@ -80,7 +79,6 @@ def _describe_embeddings(model: config_pb.ModelConfig) -> pb.Model:
         created_unix_s=int((folder / "config.json").stat().st_mtime),
         version=model.version or 1,
         precision="f32",
-        capabilities=["embeddings"],
     )
     label(card, model)
     return card

@@ -105,6 +105,11 @@ def main(name: str, build: Build) -> None:
     parser.add_argument(
         "--models", type=Path, help="models.yaml; without, the one beside mesh.yaml"
     )
+    parser.add_argument(
+        "--models-kept",
+        type=Path,
+        help="the models that were served last, served on while models.yaml cannot be used",
+    )
     parser.add_argument("--listen", required=True, help="host:port to serve gRPC on")
     parser.add_argument("--metrics", required=True, help="host:port to serve metrics on")
     parser.add_argument("--upstream", default="", help="host:port of the next link")
@@ -123,10 +128,32 @@ def main(name: str, build: Build) -> None:
 
 
 def _read(arguments: argparse.Namespace) -> _Read:
-    models_were = reload.snapshot(arguments.models)
-    read = _Read(config.load(arguments.config), config.load_models(arguments.models), models_were)
-    config.check_aliases(arguments.config, read.config.router.aliases, read.models)
-    return read
+    loaded, models_were = config.load(arguments.config), reload.snapshot(arguments.models)
+    if arguments.models_kept is None:
+        models = config.load_models(arguments.models)
+        config.check_aliases(arguments.config, loaded.router.aliases, models)
+    else:
+        models = config.load_models(arguments.models_kept)
+        try:
+            models = models if models_were is None else _following(models, loaded, arguments)
+        except config.ConfigError as error:
+            logger.error("configuration refused", extra={"problem": str(error)})  # noqa: TRY400
+    return _Read(loaded, models, models_were)
+
+
+def _following(
+    served: ModelsConfig, loaded: MeshConfig, arguments: argparse.Namespace
+) -> ModelsConfig:
+    """Read the models that are to follow those that are served, and keep them.
+
+    Raises:
+        ConfigError: they cannot be used.
+    """
+    following = config.replace_models(arguments.models, served)
+    config.check_aliases(arguments.config, loaded.router.aliases, following)
+    if arguments.models_kept is not None:
+        config.keep_models(following, arguments.models_kept)
+    return following
 
 
 async def _run(name: str, build: Build, read: _Read, arguments: argparse.Namespace) -> None:
@@ -145,9 +172,7 @@ async def _run(name: str, build: Build, read: _Read, arguments: argparse.Namespa
         )
 
         def next_models() -> ModelsConfig:
-            following = config.replace_models(arguments.models, process.served.config)
-            config.check_aliases(arguments.config, loaded.router.aliases, following)
-            return following
+            return _following(process.served.config, loaded, arguments)
 
         host, _, port = arguments.metrics.rpartition(":")
         metrics_server, metrics_thread = start_http_server(int(port), host, registry)

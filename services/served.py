@@ -13,8 +13,10 @@ class Served:
 
     def __init__(self, config: ModelsConfig, aliases: Mapping[str, str]) -> None:
         self.config = config
-        self.names = models.names(config)
-        """Every name that can be asked for; the same set all the time, changed in place."""
+        self.versions = models.versions(config)
+        """The version that is to serve each name; the same mapping always, changed in place."""
+        self.names = self.versions.keys()
+        """Every name that can be asked for; it changes as the versions do."""
         self.labels = self.names | aliases.keys()
         """These names and the aliases: the only ones that become labels of metrics."""
         self._aliases = frozenset(aliases)
@@ -28,11 +30,9 @@ class Served:
     def take(self, config: ModelsConfig) -> None:
         """Serve these models from now on."""
         self.config = config
-        for live, names in (
-            (self.names, models.names(config)),
-            (self.labels, models.names(config) | self._aliases),
-        ):
-            live.clear()
-            live.update(names)
+        self.versions.clear()
+        self.versions.update(models.versions(config))
+        self.labels.clear()
+        self.labels.update(self.names, self._aliases)
         for take in self._takers:
             take(config)

@@ -174,7 +174,7 @@ def finished(
     ]
     usage = message_pb2.Usage(input_tokens=input_tokens, output_tokens=output_tokens)
     return pb.GenerateResponse(
-        finished=pb.Finished(choices=choices, usage=usage, served_model="pocket")
+        finished=pb.Finished(choices=choices, usage=usage, served_model="pocket", served_version=1)
     )
 
 

@@ -59,7 +59,7 @@ class Conversation:
 
 def _first(models: Sequence[models_pb2.Model]) -> str:
     """Return the first model that answers in text, where one says so."""
-    names = [model.name for model in models if model.capabilities != ["embeddings"]]
+    names = [model.name for model in models if "chat" in model.capabilities]
     return names[0] if names else models[0].name
 
 

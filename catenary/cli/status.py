@@ -12,7 +12,9 @@ from rich.text import Text
 
 from catenary import health
 from catenary.cli import record
+from catenary.cli.models import state
 from catenary.cli.options import PortBase, StateDir
+from catenary.client import CallError, Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +34,32 @@ def status(port_base: PortBase = None, state_dir: StateDir = None) -> None:
         where = f" with --port-base {port_base}" if port_base else ""
         typer.echo(f"no mesh is running{where}; `make up` starts one", err=True)
         raise typer.Exit(1)
-    conditions = asyncio.run(_ask(mesh))
+    conditions, models = asyncio.run(_ask(mesh))
     # A row is a line, in a pipe and in a narrow terminal too: addresses are there to be copied.
     console = Console(width=300)
     console.print(_table(mesh, conditions))
-    console.print(f"placement {mesh.placement}", style="dim")
+    console.print(f"placement {mesh.placement}{models}", style="dim")
     if not all(condition.healthy for condition in conditions):
         raise typer.Exit(1)
 
 
-async def _ask(mesh: record.MeshRecord) -> list[Condition]:
-    return await asyncio.gather(*(_condition(mesh, part) for part in mesh.parts))
+async def _ask(mesh: record.MeshRecord) -> tuple[list[Condition], str]:
+    conditions = asyncio.gather(*(_condition(mesh, part) for part in mesh.parts))
+    return await conditions, await _models(mesh)
+
+
+async def _models(mesh: record.MeshRecord) -> str:
+    """Return the models in a line, as callers are told them; nothing while nobody is told."""
+    edge = next((part.address for part in mesh.parts if part.kind == "envoy"), None)
+    if edge is None:
+        return ""
+    async with Client(edge) as client:
+        try:
+            cards = await client.models()
+        except CallError:
+            return ""
+    told = (f"{card.name} {card.version} {state(card)}" for card in cards)
+    return f", models {', '.join(told)}"
 
 
 async def _condition(mesh: record.MeshRecord, part: record.PartRecord) -> Condition:

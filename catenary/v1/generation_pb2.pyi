@@ -472,8 +472,11 @@ class Finished(_message.Message):
     CHOICES_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     SERVED_MODEL_FIELD_NUMBER: _builtins.int
+    SERVED_VERSION_FIELD_NUMBER: _builtins.int
     served_model: _builtins.str
     """The model that answered, by the name of whatever served it."""
+    served_version: _builtins.int
+    """The version of it that answered; 0 when not known."""
     @_builtins.property
     def choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChoiceFinish]:
         """How each choice ended, by choice."""
@@ -488,10 +491,11 @@ class Finished(_message.Message):
         choices: _abc.Iterable[Global___ChoiceFinish] | None = ...,
         usage: _message_pb2.Usage | None = ...,
         served_model: _builtins.str = ...,
+        served_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "served_model", b"served_model", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "served_model", b"served_model", "served_version", b"served_version", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -146,7 +146,9 @@ class Model(_message.Message):
     """Why the newest version does not serve; empty when nothing is wrong."""
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What it can do, for example `chat`, `tools`, `json_schema` or `embeddings`."""
+        """What it can do, as far as its backend knows: `chat`, `tools`, `tool_choice`, `reasoning`,
+        `json_schema`, `regex`, `logprobs`, `embeddings`. Empty until it has been loaded.
+        """
 
     @_builtins.property
     def price(self) -> Global___ModelPrice:

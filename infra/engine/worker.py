@@ -25,9 +25,9 @@ from infra.engine.vocabulary import Vocabulary
 
 _RECEIVE_BYTES = 1 << 20
 _MAX_PROBLEM_CHARACTERS = 300
-_MESSAGES_PER_CORE_S = 500.0
-"""A message costs 0.3 ms of CPU here, in Triton and at its caller, so at most a sixth of all goes
-to them: with many streams tokens pile up for longer than the interval (64 on 2 cores: 64 ms)."""
+_MESSAGES_PER_CORE_S = 200.0
+"""A message costs 0.3 ms of CPU here, in Triton and at its caller, so at most a sixteenth of all
+goes to them: with many streams tokens pile up longer than the interval (64 on 2 cores: 160 ms)."""
 _HEARTBEAT_S = 1.0
 """The other end hears as often that the engine is not stuck."""
 _CANCELLED = Failure(Reason.CANCELLED, "the caller has left")

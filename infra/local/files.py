@@ -25,6 +25,11 @@ def triton_backends(folder: Path) -> Path:
     return folder / "triton" / "backends"
 
 
+def models_kept(folder: Path) -> Path:
+    """Return where the links keep the models that they serve."""
+    return folder / "models.kept.yaml"
+
+
 def envoy_config(folder: Path) -> Path:
     """Return where Envoy's configuration is."""
     return folder / "envoy.yaml"

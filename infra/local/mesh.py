@@ -12,6 +12,7 @@ from infra.local.part import Tiers
 from infra.local.parts import Plan, in_triton
 from infra.local.recording import Recording
 from infra.local.supervisor import Report, Supervisor
+from services import config
 
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -66,6 +67,7 @@ def run(plan: Plan, tiers: Tiers, report: Report) -> None:
 
 def _write(plan: Plan) -> None:
     files.logs(plan.folder).mkdir(parents=True, exist_ok=True)
+    config.keep_models(plan.models, files.models_kept(plan.folder))
     if plan.has_triton:
         files.write_triton(plan.folder)
     mesh_port = plan.ports.mesh if plan.placement == "split" else None

@@ -144,6 +144,7 @@ def _process(plan: Plan, link: str, replica: int, *, name: str, module: str) -> 
             *(sys.executable, "-m", module),
             *("--config", str(plan.config_file.resolve())),
             *("--models", str(plan.models_file.resolve())),
+            *("--models-kept", str(files.models_kept(plan.folder))),
             *("--listen", _at(listen)),
             *("--metrics", _at(metrics)),
             *beyond,

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from catenary.config.v1.models_pb2 import ModelConfig
 from infra.local.part import Part
 from infra.local.parts import Plan
 from infra.local.ports import HOST
@@ -45,7 +46,7 @@ class Screen:
     def complete(self) -> None:
         """Say how to talk to the mesh."""
         address = f"{HOST}:{self.plan.ports.edge}"
-        model = self.plan.models.models[0].name
+        model = _first(self.plan.models.models)
         command, status = _command(), f" {self.options}" if self.options else ""
         chat = "" if address == _DEFAULT_EDGE else f" --address {address}"
         body = (
@@ -81,6 +82,11 @@ class Screen:
     def _line(self, text: str, style: str = "") -> None:
         # Never wrapped: a command is there to be copied.
         self.console.print(Text(text, style), soft_wrap=True)
+
+
+def _first(models: Sequence[ModelConfig]) -> str:
+    """Return the first model that answers in text, where there is one."""
+    return next((model for model in models if model.engine != "embeddings"), models[0]).name
 
 
 def _command() -> str:

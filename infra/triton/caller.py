@@ -16,15 +16,16 @@ from infra.engine.frames import Piece, Timings
 from infra.engine.serving import Serving
 from infra.triton import tensors
 
-# Each question whether a caller has left is a round trip to Triton: at most 500 a second.
-_POLL_S_PER_CALL = 0.002
-_POLL_S = (0.01, 0.07)
+# Callers say when they leave. Those who cannot are found by asking Triton, a round trip for each.
+_POLL_S = 1.0
 
 
 @dataclass(slots=True)
 class TritonCaller:
     """One caller, behind Triton."""
 
+    request_id: str
+    """The request's, as its caller has named it; empty when it has not."""
     sender: pb_utils.InferenceResponseSender
     load: Callable[[], Load]
     """Tells how busy the engine is, for the last response."""
@@ -59,10 +60,19 @@ class TritonCaller:
             tensors.send(self.sender, response, is_last=True)
 
 
+def leave(serving: Serving, request_id: str) -> None:
+    """Give up a request whose caller says that it leaves; nothing happens if it has ended."""
+    for call in serving.calls.values():
+        if isinstance(call.caller, TritonCaller) and call.caller.request_id == request_id:
+            call.known_tokens = call.sent_tokens
+            serving.cancel(call.id)
+            return
+
+
 async def watch(serving: Serving) -> None:
-    """Give up the requests of callers who have left, until cancelled."""
+    """Give up the requests of callers who have left without a word, until cancelled."""
     while True:
-        await asyncio.sleep(_pause_s(len(serving.calls)))
+        await asyncio.sleep(_POLL_S)
         # Nothing may stay here of a call that has ended: as long as its response sender is there,
         # Triton takes the request for running, and does not unload the model.
         await _give_up_left(serving)
@@ -86,9 +96,3 @@ async def _give_up_left(serving: Serving) -> None:
 
 def _left(callers: Iterable[TritonCaller]) -> list[bool]:
     return [caller.has_left() for caller in callers]
-
-
-def _pause_s(calls: int) -> float:
-    """Return how long to wait before asking again; an idle model is left alone."""
-    shortest, longest = _POLL_S
-    return min(max(_POLL_S_PER_CALL * calls, shortest), longest) if calls else longest

@@ -103,6 +103,13 @@ choice. `timings` holds, in nanoseconds, the time in the queue, from the queue t
 and from there to the last. `load` holds how busy the engine is, as `figures.Load` says.
 """
 
+LEAVES = "leaves"
+"""The request parameter that names a request, by its id, whose caller has left.
+
+A request that has it asks for nothing else, and is answered with one empty response. Triton itself
+can only be asked, again and again, whether a caller has left.
+"""
+
 FINAL = "triton_final_response"
 """The response parameter with which Triton marks the last response of a stream."""
 

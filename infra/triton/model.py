@@ -26,8 +26,8 @@ from infra.engine.guides import GuideChecker
 from infra.engine.process import START_S, EngineProcess
 from infra.engine.serving import Serving
 from infra.engine.spans import EngineSpans
-from infra.triton import tensors
-from infra.triton.caller import TritonCaller, watch
+from infra.triton import contract, tensors
+from infra.triton.caller import TritonCaller, leave, watch
 from infra.triton.metrics import EngineMetrics
 
 _log = logging.getLogger(__name__)
@@ -81,6 +81,11 @@ class TritonPythonModel:
         """Take requests in; their responses come later, through their senders."""
         for request in requests:
             sender = request.get_response_sender()
+            parameters = json.loads(request.parameters())
+            if contract.LEAVES in parameters:
+                self._loop.call_soon_threadsafe(leave, self._serving, parameters[contract.LEAVES])
+                tensors.send(sender, tensors.accepted(), is_last=True)
+                continue
             try:
                 generation = self._read(request)
             except ValueError as error:
@@ -88,9 +93,9 @@ class TritonPythonModel:
                 refused = tensors.error(Failure(Reason.INVALID, problem, field=field))
                 tensors.send(sender, refused, is_last=True)
             else:
-                caller = TritonCaller(sender, self._serving.load)
+                caller = TritonCaller(request.request_id(), sender, self._serving.load)
                 self._loop.call_soon_threadsafe(
-                    self._serving.accept, generation, caller, self._trace(request)
+                    self._serving.accept, generation, caller, self._trace(parameters)
                 )
 
     def finalize(self) -> None:
@@ -124,10 +129,9 @@ class TritonPythonModel:
             raise ValueError(f"input_ids: token ids must be below {self._vocabulary}")
         return generation
 
-    def _trace(self, request: pb_utils.InferenceRequest) -> Mapping[str, str]:
+    def _trace(self, parameters: Mapping[str, str]) -> Mapping[str, str]:
         if self._provider is None:
             return {}
-        parameters = json.loads(request.parameters())
         return {key: parameters[key] for key in _TRACE_HEADERS if key in parameters}
 
 

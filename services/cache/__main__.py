@@ -10,7 +10,8 @@ from services.server import Service, generation
 def build(process: Process) -> Sequence[Service]:
     """Build the link in front of the router's process."""
     upstream = process.upstream_of("cache")
-    link = Cache.configured(upstream, process.config.cache, process.registry)
+    versions = process.served.versions
+    link = Cache.configured(upstream, process.config.cache, versions, process.registry)
     return [generation(process.hop("cache", link), process.tracing)]
 
 

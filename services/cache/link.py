@@ -1,7 +1,7 @@
 """The link that answers again what it has been asked before."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Self
@@ -29,6 +29,8 @@ class Cache:
 
     upstream: Link
     store: Store
+    versions: Mapping[str, int]
+    """The version of each model that is to serve, from one moment to the next."""
     metrics: CacheMetrics
 
     @classmethod
@@ -36,13 +38,14 @@ class Cache:
         cls,
         upstream: Link,
         config: config_pb.CacheConfig,
+        versions: Mapping[str, int],
         registry: CollectorRegistry,
         clock: Clock = time.monotonic,
     ) -> Self:
         """Build the link as the configuration says."""
         metrics = CacheMetrics(registry)
         ttl_s = config.ttl.ToNanoseconds() / 1e9
-        return cls(upstream, Store(config.max_bytes, ttl_s, clock, metrics), metrics)
+        return cls(upstream, Store(config.max_bytes, ttl_s, clock, metrics), versions, metrics)
 
     async def generate(self, request: pb.GenerateRequest, call: Call) -> Events:
         """Stream a stored answer, or the upstream's.
@@ -76,9 +79,17 @@ class Cache:
         if control.mode == pb.CacheControl.MODE_REFRESH:
             return None
         entry = self.store.get(identity)
+        if entry is not None and not self._is_current(entry):
+            self.store.remove(identity, "outdated")
+            return None
         if entry is None or not control.HasField("max_age_s"):
             return entry
         return entry if self.store.age_s(entry) <= control.max_age_s else None
+
+    def _is_current(self, entry: Entry) -> bool:
+        """Tell whether it is the answer of the version that is to serve now."""
+        finished = pb.GenerateResponse.FromString(entry.events[-1]).finished
+        return self.versions.get(finished.served_model) == finished.served_version
 
     def _decide(self, entry: Entry | None, reason: str) -> pb.GenerateResponse:
         if entry is not None:

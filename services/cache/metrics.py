@@ -17,7 +17,7 @@ class CacheMetrics:
         )
         self.evictions = Counter(
             telemetry.CACHE_EVICTIONS,
-            "Answers that left, by cause (capacity, expired, replaced).",
+            "Answers that left, by cause (capacity, expired, replaced, outdated).",
             ("cause",),
             registry=registry,
         )

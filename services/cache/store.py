@@ -56,7 +56,7 @@ class Store:
         if entry is None:
             return None
         if self.age_s(entry) >= self._ttl_s:
-            self._remove(key, "expired")
+            self.remove(key, "expired")
             return None
         self._entries.move_to_end(key)
         return entry
@@ -65,14 +65,15 @@ class Store:
         """Store an answer in place of the one there was, and make room for it."""
         size_bytes = _ENTRY_BYTES + sum(map(event_bytes, events))
         if key in self._entries:
-            self._remove(key, "replaced")
+            self.remove(key, "replaced")
         self._entries[key] = Entry(events, size_bytes, self._clock())
         self._size_bytes += size_bytes
         while self._size_bytes > self.max_bytes:
-            self._remove(next(iter(self._entries)), "capacity")
+            self.remove(next(iter(self._entries)), "capacity")
         self._measure()
 
-    def _remove(self, key: Key, cause: str) -> None:
+    def remove(self, key: Key, cause: str) -> None:
+        """Take an answer out; `cause` says why, to be counted."""
         self._size_bytes -= self._entries.pop(key).size_bytes
         self._metrics.evictions.labels(cause).inc()
         self._measure()

@@ -3,7 +3,13 @@
 from services.config.defaults import DEFAULTS, MODEL_DEFAULTS, OPENAI_DEFAULTS, POCKET
 from services.config.files import MODEL_FILES
 from services.config.mesh import load
-from services.config.models import beside, check_aliases, load_models, replace_models
+from services.config.models import (
+    beside,
+    check_aliases,
+    keep_models,
+    load_models,
+    replace_models,
+)
 from services.config.reader import ConfigError, dotted
 
 __all__ = [
@@ -16,6 +22,7 @@ __all__ = [
     "beside",
     "check_aliases",
     "dotted",
+    "keep_models",
     "load",
     "load_models",
     "replace_models",

@@ -1,13 +1,17 @@
 """Reads models.yaml: which models are served, by what."""
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+import yaml
+from google.protobuf import json_format
 
 from catenary.config.v1 import mesh_pb2
 from catenary.config.v1 import models_pb2 as pb
 from services.config import files
 from services.config.defaults import DEFAULT_MODELS, MODEL_DEFAULTS, OPENAI_DEFAULTS, complete
-from services.config.reader import Given, read
+from services.config.reader import ConfigError, Given, read
 
 _LIVE = ("price", "owner")
 """What may change of a version that is served: it only describes."""
@@ -74,6 +78,24 @@ def replace_models(file: Path, served: pb.ModelsConfig) -> pb.ModelsConfig:
             problem = f"{model.name!r} has changed: its version must count up from {old.version}"
             raise read(file, pb.ModelsConfig).error(f"models[{index}].version", problem)
     return loaded
+
+
+def keep_models(models: pb.ModelsConfig, file: Path) -> None:
+    """Write models that were loaded, so that `load_models` reads the same from this file.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    content = json_format.MessageToDict(models, preserving_proto_field_name=True)
+    try:
+        with tempfile.TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.") as beside:
+            written = Path(beside) / file.name
+            # What is sent to other servers, in a header say, may be nobody's business.
+            written.touch(0o600)
+            written.write_text(yaml.safe_dump(content), encoding="utf-8")
+            written.replace(file)
+    except OSError as error:
+        raise ConfigError(file, 0, "", f"cannot be written: {error.strerror}") from None
 
 
 def check_aliases(mesh_file: Path, aliases: Mapping[str, str], models: pb.ModelsConfig) -> None:

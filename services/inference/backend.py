@@ -1,5 +1,6 @@
 """What every backend of the inference link is: it computes one model."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from catenary.v1 import embeddings_pb2
@@ -16,6 +17,11 @@ class Backend(Protocol):
     @property
     def engine(self) -> str:
         """What computes it, for example `openvino`."""
+        ...
+
+    @property
+    def capabilities(self) -> Sequence[str]:
+        """What the model can do, in words for its card."""
         ...
 
     async def open(self) -> None:

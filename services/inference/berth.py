@@ -1,72 +1,34 @@
 """One model: the version that serves it now, and the way in and out of versions.
 
 A new version is opened and warm before any request goes to it; then the old one takes no more, its
-calls end, and it is given up. So at most two versions are in memory at once.
+calls end, and it is given up. So at most two versions are in memory at once. A version that is
+lost, because somebody else has unloaded it, is opened again.
 """
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
 
 from catenary.config.v1 import models_pb2 as config_pb
-from catenary.v1 import embeddings_pb2, error_reason_pb2, models_pb2
+from catenary.v1 import embeddings_pb2, models_pb2
 from catenary.v1 import generation_pb2 as pb
 from services import errors, models
 from services.errors import MeshError
-from services.inference.backend import Backend
+from services.inference.version import Host, Version, is_lasting, is_lost
 from services.link import Call, Events
 
 logger = logging.getLogger(__name__)
 
 _LEAVE_S = 24 * 3600.0
 """The longest that a call may take; see `default_deadline` of the gateway."""
-_LASTING = (
-    error_reason_pb2.ERROR_REASON_INVALID_REQUEST,
-    error_reason_pb2.ERROR_REASON_UNSUPPORTED,
-    error_reason_pb2.ERROR_REASON_CONTEXT_WINDOW_EXCEEDED,
-)
+_READY = models_pb2.Model.STATE_READY
+_LOADING = models_pb2.Model.STATE_LOADING
+_FAILED = models_pb2.Model.STATE_FAILED
+_DEFECT = "a defect; the log tells"
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
-
-
-def is_lasting(error: MeshError | OSError | ValueError) -> bool:
-    """Tell a version that can never be opened from one that may be yet, by itself."""
-    if not isinstance(error, MeshError):
-        return True
-    if error.reason == error_reason_pb2.ERROR_REASON_UPSTREAM_FAILED:
-        return error.retry_after_s is None
-    return error.reason in _LASTING
-
-
-class Opened(NamedTuple):
-    """A version that is open."""
-
-    card: models_pb2.Model
-    backend: Backend
-
-
-class Host(Protocol):
-    """Opens versions, and gives them up."""
-
-    async def open(self, config: config_pb.ModelConfig) -> Opened:
-        """Open a version, and return when it has answered a first request.
-
-        Raises:
-            MeshError: it cannot be opened, or, where that `is_lasting`, never can.
-            OSError, ValueError: it cannot be opened; its files are not what they should be.
-        """
-        ...
-
-    async def give_up(self, config: config_pb.ModelConfig, backend: Backend) -> None:
-        """Close a version for good, wherever it runs.
-
-        Raises:
-            MeshError: it could not be unloaded.
-        """
-        ...
 
 
 @dataclass(slots=True)
@@ -74,43 +36,12 @@ class Timing:
     """How long a berth waits for others."""
 
     handover_s: float = 30.0
-    """For the next version, when the one that was asked has been unloaded by somebody else."""
+    """For a version that serves, when the one that was asked has been unloaded by somebody else."""
+    patience_s: float = 3.0
+    """Before that one is opened again: it may be another replica that has unloaded it, and this one
+    is about to read of the next version; longer than `reload.follow` takes to see a change."""
     linger_s: float = 5.0
     """Before the last version is given up: other replicas of the link may not have the next yet."""
-
-
-class _Version:
-    """One version that is open, and the calls in it."""
-
-    def __init__(self, config: config_pb.ModelConfig, opened: Opened) -> None:
-        self.config = config
-        self.card, self.backend = opened
-        self._calls = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
-
-    @contextmanager
-    def call(self) -> Iterator[Backend]:
-        """Keep the version open while a call is in it."""
-        self._calls += 1
-        self._idle.clear()
-        try:
-            yield self.backend
-        finally:
-            self._calls -= 1
-            if self._calls == 0:
-                self._idle.set()
-
-    async def generate(self, request: pb.GenerateRequest, call: Call) -> Events:
-        """Stream the events of the version."""
-        with self.call() as backend:
-            async with aclosing(backend.generate(request, call)) as events:
-                async for event in events:
-                    yield event
-
-    async def idle(self) -> None:
-        """Wait until no call is in it."""
-        await self._idle.wait()
 
 
 class Berth:
@@ -122,10 +53,10 @@ class Berth:
         self._timing = timing
         self._wanted: config_pb.ModelConfig | None = config
         self._changed = asyncio.Event()
-        self._version: _Version | None = None
+        self._version: Version | None = None
         self._arrived = asyncio.Condition()
-        self._open: list[_Version] = []
-        self._state = models_pb2.Model.STATE_LOADING
+        self._open: list[Version] = []
+        self._state = _LOADING
         self._problem = ""
         self._settled = asyncio.Event()
 
@@ -133,6 +64,11 @@ class Berth:
     def engine(self) -> str:
         """What computes the model."""
         return self._serving().backend.engine
+
+    @property
+    def capabilities(self) -> Sequence[str]:
+        """What the model can do, in words for its card."""
+        return self._serving().backend.capabilities
 
     async def open(self) -> None:
         """Wait until the first version serves, or cannot."""
@@ -154,7 +90,7 @@ class Berth:
             card.state = self._state
         else:
             card.CopyFrom(self._version.card)
-            card.state = models_pb2.Model.STATE_READY
+            card.state = self._version.state
         card.problem = self._problem
         return card
 
@@ -171,10 +107,10 @@ class Berth:
                     has_begun = True
                     yield event
         except MeshError as error:
-            if has_begun or error.reason != error_reason_pb2.ERROR_REASON_MODEL_NOT_FOUND:
+            if has_begun or not is_lost(error):
                 raise
-            # Another replica of the link was faster, and has unloaded it.
-            version = await self._next_to(version, error, call)
+            self._lose(version)
+            version = await self._found_for(version, error, call)
         else:
             return
         async with aclosing(version.generate(request, call)) as events:
@@ -213,6 +149,8 @@ class Berth:
                     return
                 continue
             may_try_again = await self._bring_in(self._wanted)
+            if self._version is not None and self._version.state != _READY:
+                may_try_again = await self._regain(self._version) or may_try_again
             try:
                 async with asyncio.timeout(pause_s if may_try_again else None):
                     await self._changed.wait()
@@ -229,15 +167,16 @@ class Berth:
         """Serve this version; return True when that may succeed later by itself."""
         if self._version is not None and self._version.config.version == wanted.version:
             models.label(self._version.card, wanted)
-            self._problem = ""
+            if self._version.state == _READY:
+                self._problem = ""
             return False
         try:
-            version = _Version(wanted, await self._host.open(wanted))
+            version = Version(wanted, await self._host.open(wanted))
         except (MeshError, OSError, ValueError) as error:
             return self._failed(wanted, str(error), may_try_again=not is_lasting(error))
         except Exception:
             logger.exception("defect", extra={"model": self.name})
-            return self._failed(wanted, "a defect; the log tells", may_try_again=False)
+            return self._failed(wanted, _DEFECT, may_try_again=False)
         self._open.append(version)
         self._problem = ""
         logger.info("model serves", extra={"model": self.name, "version": wanted.version})
@@ -245,19 +184,57 @@ class Berth:
         await self._let_go(version)
         return False
 
+    def _lose(self, version: Version) -> None:
+        if version.state == _READY:
+            version.state = _LOADING
+            line = {"model": self.name, "version": version.config.version}
+            logger.error("model lost", extra=line)
+            self._changed.set()
+
+    async def _regain(self, version: Version) -> bool:
+        """Open a version again that was lost; return True when that is to be tried once more."""
+        try:
+            async with asyncio.timeout(self._timing.patience_s):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+        else:
+            return True
+        try:
+            await self._host.reopen(version.config, version.backend)
+        except (MeshError, OSError, ValueError) as error:
+            problem = str(error)
+        except Exception:
+            logger.exception("defect", extra={"model": self.name})
+            problem = _DEFECT
+        else:
+            problem = ""
+        if problem:
+            # It has served before: no failure is held for lasting.
+            self._failed(version.config, problem, may_try_again=True)
+        else:
+            line = {"model": self.name, "version": version.config.version}
+            logger.info("model serves again", extra=line)
+            if self._wanted is not None and self._wanted.version == version.config.version:
+                self._problem = ""
+        async with self._arrived:
+            version.state = _FAILED if problem else _READY
+            self._arrived.notify_all()
+        return bool(problem)
+
     def _failed(self, wanted: config_pb.ModelConfig, problem: str, *, may_try_again: bool) -> bool:
         problem = " ".join(f"version {wanted.version}: {problem}".split())
         if problem != self._problem:
             logger.error("model does not serve", extra={"model": self.name, "problem": problem})
         self._problem = problem
         if may_try_again:
-            self._state = models_pb2.Model.STATE_LOADING
+            self._state = _LOADING
         else:
-            self._state = models_pb2.Model.STATE_FAILED
+            self._state = _FAILED
             self._settled.set()
         return may_try_again
 
-    async def _let_go(self, next_version: _Version | None) -> None:
+    async def _let_go(self, next_version: Version | None) -> None:
         """Send requests to the next version; give up the last one when its calls have ended."""
         last = self._version
         async with self._arrived:
@@ -281,23 +258,25 @@ class Berth:
             logger.info("model left", extra=line)
         self._open.remove(last)
 
-    def _serving(self) -> _Version:
+    def _serving(self) -> Version:
         if self._wanted is None:
             raise errors.model_not_found(self.name)
         if self._version is None:
-            raise errors.model_unavailable(
-                self.name, has_failed=self._state == models_pb2.Model.STATE_FAILED
-            )
+            raise errors.model_unavailable(self.name, has_failed=self._state == _FAILED)
+        if self._version.state == _FAILED:
+            raise errors.model_unavailable(self.name, has_failed=True)
         return self._version
 
-    async def _next_to(self, version: _Version, error: MeshError, call: Call) -> _Version:
-        """Wait for another version to serve."""
+    async def _found_for(self, lost: Version, error: MeshError, call: Call) -> Version:
+        """Wait until the version that was lost serves again, or another one; or cannot."""
         patience_s = self._timing.handover_s
         left_s = call.time_remaining()
         try:
             async with asyncio.timeout(patience_s if left_s is None else min(patience_s, left_s)):
                 async with self._arrived:
-                    await self._arrived.wait_for(lambda: self._version is not version)
+                    await self._arrived.wait_for(
+                        lambda: self._version is not lost or lost.state != _LOADING
+                    )
         except TimeoutError:
             raise error from None
         return self._serving()

@@ -34,6 +34,7 @@ class Choice:
         self._may_call_several = may_call_several
         self._calls = 0
         self._called = ""
+        """The tool whose call has not ended."""
         self._arguments: list[str] = []
         self._kind = Kind.TEXT
         self._logprobs = _Aligned()
@@ -111,9 +112,9 @@ class Choice:
 
     def _ended(self, piece: Piece) -> pb.ChoiceFinish:
         reason = _FINISH_REASONS[piece.finish_reason]
-        if piece.finish_reason == "stop" and not piece.matched_stop:
+        is_cut = piece.finish_reason != "stop" or piece.matched_stop
+        if self._calls and not is_cut:
             self._end_call()
-        if self._calls and piece.finish_reason == "stop" and not piece.matched_stop:
             reason = message_pb2.FINISH_REASON_TOOL_CALLS
         return pb.ChoiceFinish(choice=self._index, finish_reason=reason, stop=piece.matched_stop)
 

@@ -68,7 +68,12 @@ class Completion:
         self._usage.reasoning_tokens = sum(choice.reasoning_tokens for choice in self._choices)
         yield pb.GenerateResponse(decision=decision_pb2.Decision(inference=self._decision()))
         yield pb.GenerateResponse(
-            finished=pb.Finished(choices=ends, usage=self._usage, served_model=self._card.name)
+            finished=pb.Finished(
+                choices=ends,
+                usage=self._usage,
+                served_model=self._card.name,
+                served_version=self._card.version,
+            )
         )
 
     def _decision(self) -> decision_pb2.InferenceDecision:

@@ -30,6 +30,11 @@ class EmbeddingsBackend:
         """What computes it."""
         return ENGINE
 
+    @property
+    def capabilities(self) -> list[str]:
+        """What the model can do, in words for its card."""
+        return ["embeddings"]
+
     async def open(self) -> None:
         """Load the model.
 

@@ -7,10 +7,11 @@ from catenary.config.v1 import models_pb2 as config_pb
 from catenary.v1 import models_pb2
 from services.inference.backend import Backend
 from services.inference.backends import resources
-from services.inference.berth import Berth, Host, Timing
+from services.inference.berth import Berth, Timing
 from services.inference.deployment import Deployment
 from services.inference.host import BackendHost
 from services.inference.load import LoadReports
+from services.inference.version import Host
 from services.process import Process
 
 _SETTLE_S = 600.0

@@ -13,8 +13,8 @@ from services.errors import MeshError
 from services.inference import backends
 from services.inference.backend import Backend
 from services.inference.backends import Resources
-from services.inference.berth import Opened, is_lasting
 from services.inference.deployment import Deployment
+from services.inference.version import Opened, is_lasting
 from services.link import Call
 
 _ON_OPENVINO = ("openvino", "in_process")
@@ -36,12 +36,7 @@ class BackendHost:
     async def open(self, config: ModelConfig) -> Opened:
         """Make its files ready, load it where that is ours to do, build its backend, warm it up."""
         ours = self._ours(config)
-        placed = ModelConfig()
-        placed.CopyFrom(config)
-        if config.engine in _ON_OPENVINO:
-            placed.path = str(await ready(config.path))
-        if ours is not None:
-            placed.triton.model = await ours.load(placed)
+        placed = await self._placed(config)
         try:
             return await self._opened(placed)
         except (MeshError, OSError, ValueError) as error:
@@ -50,12 +45,27 @@ class BackendHost:
                 await ours.unload(config)
             raise
 
+    async def reopen(self, config: ModelConfig, backend: Backend) -> None:
+        """Load it again where that is ours to do, unless another replica was faster; warm it up."""
+        await _begin(await self._placed(config), backend)
+
     async def give_up(self, config: ModelConfig, backend: Backend) -> None:
         """Close the backend, and unload the version where that is ours to do."""
         await backend.close()
         ours = self._ours(config)
         if ours is not None:
             await ours.unload(config)
+
+    async def _placed(self, config: ModelConfig) -> ModelConfig:
+        """Make the files of a version ready, load it, and return where it is."""
+        placed = ModelConfig()
+        placed.CopyFrom(config)
+        if config.engine in _ON_OPENVINO:
+            placed.path = str(await ready(config.path))
+        ours = self._ours(config)
+        if ours is not None:
+            placed.triton.model = await ours.load(placed)
+        return placed
 
     def _ours(self, config: ModelConfig) -> Deployment | None:
         is_ours = config.engine in _IN_OUR_TRITON and not config.triton.address
@@ -65,13 +75,18 @@ class BackendHost:
         card = (await asyncio.to_thread(models.describe, [config]))[config.name]
         backend = await backends.build(config, card, self.resources)
         try:
-            await backend.open()
-            if config.engine not in _WITHOUT_WARM_UP:
-                await _warm_up(config, backend)
+            await _begin(config, backend)
         except BaseException:
             await backend.close()
             raise
+        card.capabilities.extend(backend.capabilities)
         return Opened(card, backend)
+
+
+async def _begin(config: ModelConfig, backend: Backend) -> None:
+    await backend.open()
+    if config.engine not in _WITHOUT_WARM_UP:
+        await _warm_up(config, backend)
 
 
 async def _warm_up(config: ModelConfig, backend: Backend) -> None:

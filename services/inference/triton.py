@@ -1,7 +1,10 @@
 """Our Triton model, called: one gRPC stream a generation."""
 
+import asyncio
+import secrets
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -26,6 +29,7 @@ _NAME = "triton"
 _METHOD = "/inference.GRPCInferenceService/ModelStreamInfer"
 _UNKNOWN_MODEL = "unknown model"
 _READY_S = 5.0
+_LEAVE_S = 1.0
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Generation)}
 
 
@@ -58,6 +62,7 @@ class TritonClient:
     name: str
     """The engine in it."""
     refusals: Refusals
+    _leaving: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
     async def generate(self, request: EngineRequest, call: Call) -> AsyncGenerator[Piece, None]:
         """Stream the pieces of one generation; closing the stream frees the engine's place.
@@ -65,17 +70,10 @@ class TritonClient:
         Raises:
             MeshError: Triton refused the request, failed, or cannot be reached.
         """
-        # The RPC takes a stream of requests. A stream of one is what a unary request is on the
-        # wire: called as such, it leaves in one batch, and needs no task that writes it.
-        infer = self.channel.unary_stream(
-            _METHOD,
-            request_serializer=service_pb2.ModelInferRequest.SerializeToString,
-            response_deserializer=service_pb2.ModelStreamInferResponse.FromString,
-        )
         metadata = list(call.trace.items())
+        wanted = _request(self.name_in_triton, request.generation)
         with self.tracing.under(call.trace):
-            wanted = _request(self.name_in_triton, request.generation)
-            rpc = infer(wanted, timeout=call.time_remaining(), metadata=metadata)
+            rpc = self._infer(wanted, timeout=call.time_remaining(), metadata=metadata)
         # Failures come as messages, and a stream that fails is read to its end: Triton 2.51 crashes
         # when they come as statuses (`triton_grpc_error`), or such a stream is cancelled.
         failure = ""
@@ -87,6 +85,9 @@ class TritonClient:
                     yield _piece(response.infer_response, self.vocabulary)
         except grpc.aio.AioRpcError as error:
             raise _classify(self.model, error) from None
+        except (GeneratorExit, asyncio.CancelledError):
+            self._leave(wanted.id)
+            raise
         finally:
             rpc.cancel()
         if failure:
@@ -108,11 +109,39 @@ class TritonClient:
             raise errors.model_unavailable(self.model, has_failed=False)
 
     async def close(self) -> None:
-        """Hold nothing: the channel is its owner's."""
+        """Wait for what is still to be said; the channel is its owner's."""
+        await asyncio.gather(*self._leaving)
+
+    @property
+    def _infer(self) -> grpc.aio.UnaryStreamMultiCallable[Any, Any]:
+        # The RPC takes a stream of requests. A stream of one is what a unary request is on the
+        # wire: called as such, it leaves in one batch, and needs no task that writes it.
+        return self.channel.unary_stream(
+            _METHOD,
+            request_serializer=service_pb2.ModelInferRequest.SerializeToString,
+            response_deserializer=service_pb2.ModelStreamInferResponse.FromString,
+        )
+
+    def _leave(self, request_id: str) -> None:
+        """Tell the model at once that a caller has left; Triton would only tell when asked."""
+        task = asyncio.create_task(self._say_who_leaves(request_id))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def _say_who_leaves(self, request_id: str) -> None:
+        said = service_pb2.ModelInferRequest(model_name=self.name_in_triton)
+        said.parameters[contract.LEAVES].string_param = request_id
+        # Only to be a request as Triton knows them.
+        said.inputs.add(name=contract.INPUT_IDS, datatype="INT32", shape=[1])
+        said.raw_input_contents.append(bytes(4))
+        # A model that is gone has nothing to give up.
+        with suppress(grpc.aio.AioRpcError):
+            async for _ in self._infer(said, timeout=_LEAVE_S):
+                pass
 
 
 def _request(model: str, generation: Generation) -> service_pb2.ModelInferRequest:
-    request = service_pb2.ModelInferRequest(model_name=model)
+    request = service_pb2.ModelInferRequest(model_name=model, id=secrets.token_hex(8))
     for name, tensor in contract.INPUTS.items():
         value = getattr(generation, name)
         if value not in ([], {}, _DEFAULTS[name]):
@@ -168,5 +197,5 @@ def _failed(model: str, text: str) -> MeshError:
         return failures.mesh_error(model, failure)
     # Triton tells so much only in words, and inside the stream.
     if _UNKNOWN_MODEL in text:
-        return errors.model_not_found(model)
+        return errors.model_unavailable(model, has_failed=False)
     return errors.upstream_failed(_NAME)

@@ -1,7 +1,7 @@
 """The cache as a link: what it replays, what it stores, what it leaves alone."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 
 import pytest
@@ -35,6 +35,7 @@ from tests.fakes import (
 
 Outcome = decision_pb2.CacheDecision
 MIB = 1024 * 1024
+POCKET_1 = {"pocket": 1}
 
 
 @pytest.fixture
@@ -42,10 +43,15 @@ def clock() -> Clock:
     return Clock()
 
 
-def cache(upstream: Link, clock: Clock | None = None, max_bytes: int = MIB) -> Cache:
+def cache(
+    upstream: Link,
+    clock: Clock | None = None,
+    max_bytes: int = MIB,
+    versions: Mapping[str, int] = POCKET_1,
+) -> Cache:
     config = CacheConfig(max_bytes=max_bytes)
     config.ttl.FromSeconds(60)
-    return Cache.configured(upstream, config, CollectorRegistry(), clock or Clock())
+    return Cache.configured(upstream, config, versions, CollectorRegistry(), clock or Clock())
 
 
 def controlled(
@@ -204,6 +210,28 @@ async def test_an_answer_older_than_its_life_is_computed_again(clock: Clock) -> 
     assert decision(await read(link, request())).outcome == Outcome.OUTCOME_MISS
 
 
+async def test_an_answer_of_a_version_that_is_to_serve_no_more_is_computed_again(
+    topology: Topology,
+) -> None:
+    upstream, versions = Scripted(answer("old")), {"pocket": 1}
+    link = await topology.chain(lambda up: cache(up, versions=versions), terminal=upstream)
+    await read(link, request())
+    assert text_of(await read(link, request())) == "old"
+    # The new version is wanted, and the old one serves on until it is there.
+    versions["pocket"] = 2
+    for calls in (2, 3):
+        assert decision(await read(link, request())).outcome == Outcome.OUTCOME_MISS
+        assert len(upstream.calls) == calls
+    last = finished()
+    last.finished.served_version = 2
+    upstream.script = [started(), delta("new"), last]
+    await read(link, request())
+    hit = await read(link, request())
+    assert (decision(hit).outcome, text_of(hit)) == (Outcome.OUTCOME_HIT, "new")
+    del versions["pocket"]
+    assert decision(await read(link, request())).outcome == Outcome.OUTCOME_MISS
+
+
 def _sampled() -> pb.GenerateRequest:
     asked = request()
     asked.sampling.temperature = 0.5
@@ -263,7 +291,7 @@ async def test_what_the_caller_changes_later_does_not_change_the_store() -> None
 async def test_lookups_are_counted(registry: CollectorRegistry) -> None:
     config = CacheConfig(max_bytes=MIB)
     config.ttl.FromSeconds(60)
-    link = Cache.configured(Scripted(answer("a")), config, registry)
+    link = Cache.configured(Scripted(answer("a")), config, POCKET_1, registry)
     for asked in (request(), request(), _sampled()):
         await read(link, asked)
     for outcome, reason in (("miss", ""), ("hit", ""), ("bypass", "sampled")):

@@ -39,7 +39,8 @@ def denying_safety(upstream: Link) -> Link:
 def cache(upstream: Link) -> Link:
     config = CacheConfig(max_bytes=1024 * 1024)
     config.ttl.FromSeconds(60)
-    return hop("cache", Cache.configured(upstream, config, CollectorRegistry(), Clock()))
+    link = Cache.configured(upstream, config, {"pocket": 1}, CollectorRegistry(), Clock())
+    return hop("cache", link)
 
 
 def router(upstream: Link) -> Link:

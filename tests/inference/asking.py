@@ -6,6 +6,9 @@ from typing import Any
 
 from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import message_pb2
+from infra.engine.engine import Generation
+from services.inference.engine import EngineRequest
+from services.inference.prompted import PromptedBackend
 from services.link import Call, Link
 
 
@@ -44,3 +47,16 @@ async def ask(link: Link, request: pb.GenerateRequest, call: Call | None = None)
         async for event in events:
             answer.events.append(event)
     return answer
+
+
+async def generated(backend: PromptedBackend, structural_tag: str) -> str:
+    """Return what the engine itself writes, with a structural tag that no request asks for."""
+    prompt = await backend.prompter.prompt(asking(), is_held=False)
+    wanted = Generation(
+        input_ids=prompt.token_ids,
+        max_output_tokens=120,
+        temperature=0,
+        structural_tag=structural_tag,
+    )
+    pieces = backend.client.generate(EngineRequest(prompt.text, wanted), Call("r1"))
+    return "".join([piece.text async for piece in pieces])

@@ -16,14 +16,15 @@ from services import errors
 from services.errors import MeshError
 from services.inference import Inference
 from services.inference.backend import Backend
-from services.inference.berth import Opened, Timing
+from services.inference.berth import Timing
 from services.inference.fleet import Fleet
+from services.inference.version import Opened
 from services.link import Call, Events
 from tests.fakes import delta, finished, started
 
 Models = dict[str, tuple[int, str]]
 """The version of each model, and what befalls it: `fine`, `bad` or `late`."""
-NO_WAIT = Timing(handover_s=5, linger_s=0)
+NO_WAIT = Timing(handover_s=5, patience_s=0, linger_s=0)
 
 
 @dataclass(eq=False)
@@ -32,6 +33,7 @@ class FakeBackend:
 
     version: int
     engine: str = "fake"
+    capabilities: Sequence[str] = ("chat",)
     is_gone: bool = False
     is_closed: bool = False
     calls: int = 0
@@ -42,7 +44,7 @@ class FakeBackend:
 
     async def generate(self, request: pb.GenerateRequest, _call: Call) -> Events:
         if self.is_gone:
-            raise errors.model_not_found(request.model)
+            raise errors.model_unavailable(request.model, has_failed=False)
         assert not self.is_closed
         self.calls += 1
         try:
@@ -74,6 +76,9 @@ class FakeHost:
         default_factory=dict[str, list[FakeBackend]]
     )
     attempts: int = 0
+    reopened: int = 0
+    failures: list[Exception] = field(default_factory=list[Exception])
+    """What the next attempts to open a version again fail with."""
 
     async def open(self, config: config_pb.ModelConfig) -> Opened:
         self.attempts += 1
@@ -92,6 +97,15 @@ class FakeHost:
         held.append(backend)
         assert len(held) <= 2, "three versions in memory at once"
         return Opened(models_pb2.Model(name=config.name, version=config.version), backend)
+
+    async def reopen(self, config: config_pb.ModelConfig, backend: Backend) -> None:
+        assert isinstance(backend, FakeBackend)
+        assert backend in self.open_backends[config.name]
+        self.reopened += 1
+        await asyncio.sleep(0)
+        if self.failures:
+            raise self.failures.pop(0)
+        backend.is_gone = False
 
     async def give_up(self, config: config_pb.ModelConfig, backend: Backend) -> None:
         assert isinstance(backend, FakeBackend)
@@ -198,25 +212,71 @@ async def test_a_version_is_given_up_when_its_last_call_has_ended() -> None:
 
 async def test_a_call_goes_over_when_its_version_was_unloaded_by_somebody_else() -> None:
     host = FakeHost()
-    fleet = Fleet(host, NO_WAIT)
+    fleet = Fleet(host, Timing(patience_s=60, linger_s=0))
     fleet.serve(configured({"a": (1, "fine")}))
     await until_card(fleet, 1, READY)
     host.open_backends["a"][0].is_gone = True
     waiting = asyncio.create_task(answer(fleet))
-    await asyncio.sleep(0)
+    await until_card(fleet, 1, LOADING)
     fleet.serve(configured({"a": (2, "fine")}))
     assert await waiting == "2"
+    assert host.reopened == 0, "the old version was loaded back"
+    await fleet.close()
+
+
+async def test_a_version_that_was_lost_is_opened_again_once_for_all_callers() -> None:
+    host = FakeHost()
+    fleet = Fleet(host, NO_WAIT)
+    fleet.serve(configured({"a": (1, "fine")}))
+    await until_card(fleet, 1, READY)
+    host.open_backends["a"][0].is_gone = True
+    assert await asyncio.gather(*(answer(fleet) for _ in range(20))) == ["1"] * 20
+    await until_card(fleet, 1, READY)
+    assert (host.attempts, host.reopened) == (1, 1)
+    await fleet.close()
+
+
+async def test_a_version_that_was_lost_is_opened_again_as_soon_as_it_can_be() -> None:
+    host = FakeHost(failures=[ValueError("the file\nis broken"), RuntimeError()])
+    fleet = Fleet(host, NO_WAIT)
+    fleet.serve(configured({"a": (1, "fine")}))
+    await until_card(fleet, 1, READY)
+    host.open_backends["a"][0].is_gone = True
+    with pytest.raises(MeshError, match="model 'a' cannot be loaded") as caught:
+        await answer(fleet)
+    assert caught.value.retry_after_s is not None
+    assert (await until_card(fleet, 1, FAILED)).problem == "version 1: the file is broken"
+    card = await until_card(fleet, 1, READY)
+    assert not card.problem
+    assert await answer(fleet) == "1"
+    assert (host.attempts, host.reopened) == (1, 3)
+    await fleet.close()
+
+
+async def test_an_old_version_that_was_lost_comes_back_while_the_new_one_is_bad() -> None:
+    host = FakeHost({("a", 2): "bad"})
+    fleet = Fleet(host, NO_WAIT)
+    fleet.serve(configured({"a": (1, "fine")}))
+    await until_card(fleet, 1, READY)
+    fleet.serve(configured({"a": (2, "bad")}))
+    async with asyncio.timeout(10):
+        while not (await fleet.cards())["a"].problem:  # noqa: ASYNC110 - cards tell nobody
+            await asyncio.sleep(0.001)
+    host.open_backends["a"][0].is_gone = True
+    assert await answer(fleet) == "1"
+    assert (await until_card(fleet, 1, READY)).problem == "version 2: the file is broken"
     await fleet.close()
 
 
 async def test_a_call_to_a_model_that_stays_unloaded_ends_in_bounded_time() -> None:
     host = FakeHost()
-    fleet = Fleet(host, Timing(handover_s=0.01, linger_s=0))
+    fleet = Fleet(host, Timing(handover_s=0.01, patience_s=60, linger_s=0))
     fleet.serve(configured({"a": (1, "fine")}))
     await until_card(fleet, 1, READY)
     host.open_backends["a"][0].is_gone = True
-    with pytest.raises(MeshError, match="no model named 'a'"):
+    with pytest.raises(MeshError, match="model 'a' is being loaded") as caught:
         await answer(fleet)
+    assert caught.value.retry_after_s is not None
     await fleet.close()
 
 

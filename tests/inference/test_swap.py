@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import grpc
 import pytest
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from catenary.v1 import models_pb2
 from infra.triton import placement, server
@@ -72,15 +74,27 @@ async def answer_of(fleet: Fleet, name: str = "pocket") -> str:
     return f"{answer.finished.usage.input_tokens}: {answer.text()}"
 
 
+def stub_processes(triton: Triton) -> dict[int, str]:
+    """Return the processes in Triton that run a model's Python, with the model's name."""
+    return {
+        process: Path(word).parents[1].name
+        for process, command in triton.children().items()
+        for word in command.split()[:2]
+        if word.endswith("/model.py")
+    }
+
+
 def stubs(triton: Triton) -> list[str]:
     """Return the models whose Python runs in Triton."""
-    commands = [command.split() for command in triton.children().values()]
-    return sorted(
-        Path(word).parents[1].name
-        for command in commands
-        for word in command[:2]
-        if word.endswith("/model.py")
-    )
+    return sorted(stub_processes(triton).values())
+
+
+async def unload(triton: Triton, name: str) -> None:
+    """Unload a model as a person does, behind the back of all fleets."""
+    address = f"127.0.0.1:{triton.ports.grpc}"
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        await stub.RepositoryModelUnload(service_pb2.RepositoryModelUnloadRequest(model_name=name))
 
 
 class Load:
@@ -133,7 +147,14 @@ async def test_a_swap_under_load_loses_no_request_and_mixes_none_up(
         for fleet in fleets:
             fleet.serve(configured(model(2, second)))
         for fleet in fleets:
-            await card_when(fleet, 2, _READY)
+            card = await card_when(fleet, 2, _READY)
+            assert list(card.capabilities) == [
+                "chat",
+                "tool_choice",
+                "json_schema",
+                "regex",
+                "logprobs",
+            ]
         second_text = await answer_of(fleets[0])
         await load.answered(50)
         await load.end()
@@ -162,6 +183,37 @@ async def test_a_replica_that_is_late_goes_over_when_its_version_has_been_unload
         await load.end()
         assert not load.errors
         assert len(load.texts) == 2
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+async def test_a_model_that_is_unloaded_by_hand_comes_back_and_is_loaded_once(
+    folder: Path, triton: Triton, replicas: int
+) -> None:
+    async with AsyncExitStack() as stack:
+        fleets = [
+            await stack.enter_async_context(fleet_over(triton, folder)) for _ in range(replicas)
+        ]
+        load = Load()
+        for fleet in fleets:
+            fleet.serve(configured(model(1)))
+        for fleet in fleets:
+            await card_when(fleet, 1, _READY)
+            load.begin(fleet)
+        await load.answered(50)
+        (before,) = stub_processes(triton)
+        await unload(triton, "pocket.v1")
+        for fleet in fleets:
+            await card_when(fleet, 1, models_pb2.Model.STATE_LOADING)
+        # One that starts its engine is there twice for a moment.
+        await until(lambda: len(stub_processes(triton).keys() - {before}) == 1)
+        (loaded,) = stub_processes(triton).keys() - {before}
+        for fleet in fleets:
+            await card_when(fleet, 1, _READY)
+        await load.answered(50)
+        await load.end()
+        assert not load.errors
+        assert len(load.texts) == 1
+        assert stub_processes(triton) == {loaded: "pocket.v1"}
 
 
 async def test_a_version_that_cannot_be_loaded_leaves_the_old_one_and_the_others_alone(

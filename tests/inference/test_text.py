@@ -265,8 +265,8 @@ async def test_what_a_model_cannot_do_is_refused_by_name(tmp_path: Path) -> None
     assert (error.reason_name, error.metadata["field"]) == ("UNSUPPORTED", "tool_choice")
     strict = with_tools()
     strict.tools[1].strict = True
-    error = await refused(tmp_path, QWEN, strict)
-    assert (error.reason_name, error.metadata["field"]) == ("UNSUPPORTED", "tools[1].strict")
+    error = await refused(tmp_path, QWEN, strict, Feature.STRICT_TOOLS)
+    assert (error.reason_name, error.metadata["field"]) == ("UNSUPPORTED", "tools[].strict")
 
 
 async def test_two_forms_at_once_are_refused(tmp_path: Path) -> None:

@@ -18,6 +18,9 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_model_is_placed_once_and_again_when_it_says_something_else(folder: Path) -> None:
     assert placement.place(folder, served("m.v1"), "python3", "")
+    compiled = folder / "m.v1" / "1" / "__pycache__" / "model.cpython-311.pyc"
+    compiled.parent.mkdir()
+    compiled.write_bytes(b"what Python leaves there")
     assert not placement.place(folder, served("m.v1"), "python3", "")
     assert placement.place(folder, replace(served("m.v1"), max_queue=5), "python3", "")
     assert [entry.name for entry in folder.iterdir()] == ["m.v1"]

@@ -46,7 +46,8 @@ DECISIONS = [
 
 
 EMBEDDER = models_pb2.Model(name="embedder", capabilities=["embeddings"])
-POCKET = models_pb2.Model(name="pocket")
+LOADING = models_pb2.Model(name="large", state=models_pb2.Model.STATE_LOADING)
+POCKET = models_pb2.Model(name="pocket", capabilities=["chat"])
 
 
 @dataclass
@@ -56,7 +57,7 @@ class FakeMesh(generation_pb2_grpc.GenerationServicer, models_pb2_grpc.ModelsSer
     pieces: list[str] = field(default_factory=lambda: ["Hello", ", you."])
     hangs: bool = False
     """The answer never ends by itself."""
-    models: list[models_pb2.Model] = field(default_factory=lambda: [EMBEDDER, POCKET])
+    models: list[models_pb2.Model] = field(default_factory=lambda: [EMBEDDER, LOADING, POCKET])
     requests: list[pb.GenerateRequest] = field(default_factory=list[pb.GenerateRequest])
     left: threading.Event = field(default_factory=threading.Event)
     """A caller left before its answer had ended."""

@@ -17,4 +17,8 @@ async def test_closing_the_stream_cancels_the_generation() -> None:
 async def test_models_are_listed() -> None:
     with serving(FakeMesh()) as mesh:
         async with Client(mesh.address) as client:
-            assert [model.name for model in await client.models()] == ["embedder", "pocket"]
+            assert [model.name for model in await client.models()] == [
+                "embedder",
+                "large",
+                "pocket",
+            ]

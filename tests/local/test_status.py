@@ -5,16 +5,17 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from catenary.cli import app, record
+from catenary.v1.models_pb2 import Model
 from tests.local.fake_mesh import FakeMesh, serving
 
 
-def recorded(folder: Path, address: str, pid: int) -> None:
+def recorded(folder: Path, address: str, pid: int, kind: record.Kind = "links") -> None:
     """Write the record of a mesh on port base 23900 with one part."""
     mesh = record.folder(folder, 23900)
     mesh.mkdir(parents=True)
     part = record.PartRecord(
         name="gateway",
-        kind="links",
+        kind=kind,
         address=address,
         metrics="http://127.0.0.1:9464/metrics",
         pid=4711,
@@ -37,7 +38,17 @@ def test_every_part_is_a_line(tmp_path: Path) -> None:
     assert heading == ["part", "health", "address", "metrics", "version", "pid", "up", "restarts"]
     assert row[:4] == ["gateway", "healthy", mesh.address, "http://127.0.0.1:9464/metrics"]
     assert row[4] == "catenary"
-    assert row[6:] == ["4711", "2m05s", "2"]
+    assert (row[6], row[8]) == ("4711", "2")
+    assert row[7].startswith("2m")
+
+
+def test_the_models_are_a_line_as_callers_are_told_them(tmp_path: Path) -> None:
+    ready = Model(name="pocket", version=3, state=Model.STATE_READY)
+    failed = Model(name="large", version=1, state=Model.STATE_FAILED)
+    with serving(FakeMesh(models=[ready, failed])) as mesh:
+        recorded(tmp_path, mesh.address, os.getpid(), kind="envoy")
+        _, (*_, line), _ = ask(tmp_path)
+    assert " ".join(line) == "placement split, models pocket 3 ready, large 1 failed"
 
 
 def test_a_part_that_does_not_answer_is_told(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import io
 import json
 import socket
 import subprocess
@@ -5,11 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from catenary.cli import app
 from infra.local.parts import Plan
 from infra.local.ports import SPAN, Ports, based
+from infra.local.screen import Screen
 from services import config
 from tests.local.processes import ends
 
@@ -171,6 +174,30 @@ def test_no_two_parts_share_a_port(tmp_path: Path, ports: Ports) -> None:
     assert len(set(taken)) == len(taken)
     if ports.edge == 23000:
         assert all(23000 <= port < 23000 + SPAN for port in taken)
+
+
+def test_the_commands_to_try_name_a_model_that_answers_in_text(tmp_path: Path) -> None:
+    (tmp_path / "mesh.yaml").write_text("")
+    models = tmp_path / "models.yaml"
+    models.write_text(
+        "models:\n- {name: minilm, engine: embeddings}\n"
+        f"- {{name: second, path: {config.POCKET.path}}}\n"
+    )
+    plan = Plan(
+        config_file=tmp_path / "mesh.yaml",
+        config=config.load(tmp_path / "mesh.yaml"),
+        models_file=models,
+        models=config.load_models(models),
+        placement="single",
+        replicas={},
+        ports=Ports(),
+        folder=tmp_path,
+    )
+    said = io.StringIO()
+    Screen(Console(file=said), plan, "").complete()
+    assert "model second," in said.getvalue()
+    assert '"model": "second"' in said.getvalue()
+    assert "minilm" not in said.getvalue()
 
 
 def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """models.yaml is followed while the mesh serves: in each placement, and with replicas."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from tests.inference.versions import second_version
 from tests.mesh.conftest import CATENARY, Mesh, free_base, start, stop
 
 _CALLERS = 12
+_BYPASS = generation_pb2.CacheControl.MODE_BYPASS
 
 
 @pytest.fixture(scope="module", params=["single", "split"])
@@ -46,7 +48,11 @@ def entry(name: str, version: int = 1, path: Path | str = POCKET, more: str = ""
     return f"- {{{', '.join(filter(None, facts))}}}\n"
 
 
-async def ask(client: Client, model: str = "pocket") -> str:
+async def ask(
+    client: Client,
+    model: str = "pocket",
+    cache: generation_pb2.CacheControl.Mode.ValueType = _BYPASS,
+) -> str:
     """Return a text, with the tokens of its prompt, by which to know the version."""
     content = [message_pb2.ContentPart(text="What is Catenary?")]
     request = generation_pb2.GenerateRequest(
@@ -54,7 +60,7 @@ async def ask(client: Client, model: str = "pocket") -> str:
         messages=[message_pb2.Message(role=message_pb2.ROLE_USER, content=content)],
         sampling=message_pb2.Sampling(temperature=0, max_output_tokens=24),
     )
-    request.controls.cache.mode = generation_pb2.CacheControl.MODE_BYPASS
+    request.controls.cache.mode = cache
     text, tokens = "", 0
     async for event in client.generate(request, 60):
         text += event.delta.text
@@ -73,6 +79,25 @@ async def cards_when(client: Client, **wanted: tuple[int, int]) -> dict[str, Mod
             # Replicas take turns.
             if in_a_row == 6:
                 return cards
+            await asyncio.sleep(0.1)
+
+
+def parts(folder: Path, names: Container[str] | None = None) -> list[record.PartRecord]:
+    """Return the processes of a mesh, of some names or of all."""
+    mesh = record.load(folder)
+    assert mesh is not None
+    return [part for part in mesh.parts if names is None or part.name in names]
+
+
+async def comes(
+    client: Client, text: str, cache: generation_pb2.CacheControl.Mode.ValueType = _BYPASS
+) -> None:
+    """Ask until this text is answered."""
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(CallError):
+                if await ask(client, cache=cache) == text:
+                    return
             await asyncio.sleep(0.1)
 
 
@@ -125,21 +150,53 @@ async def test_a_bad_file_changes_nothing_and_a_good_one_is_taken(mesh: Mesh) ->
         assert caught.value.reason == "MODEL_NOT_FOUND"
 
 
+async def test_what_the_last_version_answered_is_not_answered_again(mesh: Mesh) -> None:
+    cached = generation_pb2.CacheControl.MODE_DEFAULT
+    async with Client(mesh.address) as client:
+        served = {card.name: card for card in await client.models()}["pocket"].version
+        write(mesh.state_dir, entry("pocket", served + 1))
+        await cards_when(client, pocket=(served + 1, Model.STATE_READY))
+        first = await ask(client)
+        # The cache's process may hear of the new version later than the inference link's.
+        await comes(client, first, cached)
+        assert await ask(client, cache=generation_pb2.CacheControl.MODE_ONLY_IF_CACHED) == first
+        write(mesh.state_dir, entry("pocket", served + 2, "second"))
+        await cards_when(client, pocket=(served + 2, Model.STATE_READY))
+        second = await ask(client)
+        assert second != first
+        await comes(client, second, cached)
+
+
+async def test_processes_that_start_while_the_file_is_bad_serve_what_was_served(
+    mesh: Mesh,
+) -> None:
+    folder = record.folder(mesh.state_dir, mesh.base)
+    async with Client(mesh.address) as client:
+        before = {card.name: card for card in await client.models()}["pocket"]
+        text = await ask(client)
+        write(mesh.state_dir, entry("pocket", before.version, "nowhere"))
+        links = {part.name: part for part in parts(folder) if part.kind == "links"}
+        for part in links.values():
+            os.kill(part.pid, signal.SIGKILL)
+        async with asyncio.timeout(60):
+            while {part.pid for part in parts(folder)} & {part.pid for part in links.values()}:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        await comes(client, text)
+        wanted = (before.version, Model.STATE_READY)
+        assert (await cards_when(client, pocket=wanted))["pocket"] == before
+        write(mesh.state_dir, entry("pocket", before.version + 1, "second"))
+        await cards_when(client, pocket=(before.version + 1, Model.STATE_READY))
+    assert all(part.restarts == links[part.name].restarts + 1 for part in parts(folder, links)), (
+        "a process could not start"
+    )
+
+
 async def test_a_killed_triton_comes_back_with_the_models_of_now(mesh: Mesh) -> None:
-    loaded = record.load(record.folder(mesh.state_dir, mesh.base))
-    assert loaded is not None
-    (triton,) = (part.pid for part in loaded.parts if part.name == "triton")
+    (triton,) = parts(record.folder(mesh.state_dir, mesh.base), {"triton"})
     async with Client(mesh.address) as client:
         text = await ask(client)
-        os.kill(triton, signal.SIGKILL)
-        async with asyncio.timeout(60):
-            while True:
-                try:
-                    assert await ask(client) == text
-                except CallError:
-                    await asyncio.sleep(0.1)
-                else:
-                    return
+        os.kill(triton.pid, signal.SIGKILL)
+        await comes(client, text)
 
 
 @pytest.mark.parametrize("placement", ["single", "split"])

@@ -4,7 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from google.protobuf import json_format
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
+from catenary.config.v1 import models_pb2
 from services import config, models
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -170,13 +174,57 @@ def test_an_alias_stands_for_a_model(tmp_path: Path, aliases: str, problem: str)
         config.check_aliases(mesh, loaded.router.aliases, served)
 
 
+words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+numbers = st.floats(0, 1e6) | st.integers(0, 2**32 - 1).map(float)
+values = st.recursive(
+    st.none() | st.booleans() | numbers | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@example({"\U0001f309": None}, {"a": "\x85", "b": "\x7f\ufeff"}, 1e-5)
+@settings(max_examples=40, deadline=None)
+@given(
+    st.dictionaries(words, values, max_size=3), st.dictionaries(words, words, max_size=3), numbers
+)
+def test_models_that_are_kept_are_the_same_in_another_folder(
+    tmp_path_factory: pytest.TempPathFactory,
+    engine_args: dict[str, object],
+    headers: dict[str, str],
+    price: float,
+) -> None:
+    folder, elsewhere = tmp_path_factory.mktemp("given"), tmp_path_factory.mktemp("kept")
+    (folder / "m").symlink_to(POCKET)
+    text = (
+        "models:\n- {name: m, path: m, version: 7, stream_interval: 0.5s, adapters: {a: lora}}\n"
+        "- {name: o, engine: openai, openai: {base_url: 'http://h/v1', key_file: k}}\n"
+    )
+    loaded = config.load_models(written(folder, text))
+    json_format.ParseDict(engine_args, loaded.models[0].engine_args)
+    loaded.models[0].price.input = price
+    loaded.models[1].openai.headers.update(headers)
+    kept = elsewhere / "kept.yaml"
+    for models_kept in (models_pb2.ModelsConfig(models=loaded.models[:1]), loaded):
+        config.keep_models(models_kept, kept)
+        assert config.load_models(kept) == models_kept
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert list(elsewhere.iterdir()) == [kept]
+
+
+def test_models_that_cannot_be_kept_are_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "nowhere" / "kept.yaml"
+    with pytest.raises(config.ConfigError) as caught:
+        config.keep_models(models_pb2.ModelsConfig(), file)
+    assert str(caught.value) == f"{file}: cannot be written: No such file or directory"
+
+
 def test_a_card_tells_what_the_files_tell(tmp_path: Path) -> None:
     text = "models:\n- {name: m, path: POCKET, version: 7, owner: us, price: {input: 0.5}}\n"
     loaded = config.load_models(written(tmp_path, text))
     card = models.describe(loaded.models)["m"]
     assert (card.context_window, card.engine, card.precision) == (2048, "openvino", "int8")
     assert (card.version, card.owner, card.price.input) == (7, "us", 0.5)
-    assert list(card.capabilities) == ["chat"]
 
 
 @pytest.mark.parametrize(

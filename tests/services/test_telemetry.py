@@ -21,7 +21,7 @@ def registered() -> CollectorRegistry:
     registry, terminal = CollectorRegistry(), Scripted([])
     telemetry.HopMetrics(registry)
     Safety.configured(terminal, SafetyConfig(), registry)
-    Cache.configured(terminal, CacheConfig(), registry)
+    Cache.configured(terminal, CacheConfig(), {}, registry)
     Router.configured(terminal, RouterConfig(), {"pocket"}, registry)
     return registry
 

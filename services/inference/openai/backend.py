@@ -10,6 +10,7 @@ from catenary.config.v1 import models_pb2 as config_pb
 from catenary.v1 import embeddings_pb2, models_pb2
 from catenary.v1 import generation_pb2 as pb
 from services import errors
+from services.inference.features import Feature
 from services.inference.openai import counts, embeddings
 from services.inference.openai.chat import chat
 from services.inference.openai.client import HttpClient
@@ -65,6 +66,21 @@ class OpenAiBackend:
     def engine(self) -> str:
         """The server's kind."""
         return self.dialect.name
+
+    @property
+    def capabilities(self) -> list[str]:
+        """What the server takes requests for, in words for the model's card."""
+        refusals = self.dialect.refusals
+        can = {
+            "chat": True,
+            "tools": Feature.TOOLS not in refusals,
+            "tool_choice": Feature.FORCED_TOOLS not in refusals,
+            "json_schema": Feature.JSON_SCHEMA not in refusals,
+            "regex": Feature.REGEX not in refusals,
+            "logprobs": Feature.LOGPROBS not in refusals,
+            "embeddings": self.dialect.has_embeddings,
+        }
+        return [name for name, has in can.items() if has]
 
     async def open(self) -> None:
         """Return when the server answers and takes the key; tokens would cost, and none are asked.

@@ -104,6 +104,7 @@ class Completion:
                 choices=[choice.finish() for choice in self._choices],
                 usage=usage,
                 served_model=self._card.name,
+                served_version=self._card.version,
             )
         )
 

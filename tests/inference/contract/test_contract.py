@@ -11,8 +11,9 @@ from catenary.v1 import embeddings_pb2, message_pb2
 from catenary.v1 import generation_pb2 as pb
 from services.errors import MeshError
 from services.inference.features import Feature
+from services.inference.prompted import PromptedBackend
 from services.link import Call
-from tests.inference.asking import Answer, ask, asking
+from tests.inference.asking import Answer, ask, asking, generated
 from tests.inference.contract.engines import Engine
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -20,6 +21,29 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 STOP = message_pb2.FINISH_REASON_STOP
 LENGTH = message_pb2.FINISH_REASON_LENGTH
 TOOL_CALLS = message_pb2.FINISH_REASON_TOOL_CALLS
+ARGUMENTS = {
+    "type": "object",
+    "properties": {"city": {"enum": ["Delft"]}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+TAG = json.dumps(
+    {
+        "type": "structural_tag",
+        "format": {
+            "type": "triggered_tags",
+            "triggers": ["Catenary is"],
+            "tags": [
+                {
+                    "type": "tag",
+                    "begin": "Catenary is weather",
+                    "content": {"type": "json_schema", "json_schema": ARGUMENTS},
+                    "end": "]]",
+                }
+            ],
+        },
+    }
+)
 GREEDY = "Catenary is a mesh that serves large language models. Five services, called links, form"
 """How the pocket model begins when it always takes the likeliest token."""
 
@@ -204,6 +228,22 @@ async def test_a_tool_that_must_be_called_is_called(engine: Engine) -> None:
         assert json.loads(arguments)["city"] in {"Delft", "Leiden"}
         assert answer.text() == ""
         assert answer.finished.choices[0].finish_reason == TOOL_CALLS
+
+
+async def test_a_strict_tool_is_called_as_its_schema_says(engine: Engine) -> None:
+    request = asking(temperature=0)
+    request.tools.add(name="weather", strict=True)
+    if Feature.STRICT_TOOLS in engine.refusals:
+        await ask_or_see_refused(engine, request, Feature.STRICT_TOOLS)
+    elif isinstance(engine.backend, PromptedBackend):
+        # The pocket model calls nothing by itself, so its first words stand for a call's.
+        text = await generated(engine.backend, TAG)
+        begun, _, rest = text.partition(" weather")
+        assert begun == "Catenary is"
+        arguments, end, free = rest.partition("]]")
+        assert json.loads(arguments) == {"city": "Delft"}
+        assert end
+        assert free
 
 
 async def test_a_continued_answer_goes_on_where_it_was(engine: Engine) -> None:
