@@ -68,7 +68,9 @@ async def test_the_engine_s_own_checks_name_the_field(link: Inference) -> None:
 
 async def test_a_model_that_triton_does_not_serve(link: Inference) -> None:
     assert (await failure(link, asking(model="unheard-of"))).reason_name == "MODEL_NOT_FOUND"
-    assert (await failure(link, asking(model="absent"))).reason_name == "MODEL_NOT_FOUND"
+    # It is to be served: whoever asks again may find it.
+    absent = await failure(link, asking(model="absent"))
+    assert (absent.reason_name, absent.metadata["upstream"]) == ("UPSTREAM_UNREACHABLE", "model")
 
 
 async def test_a_deadline_in_the_past(link: Inference) -> None:
