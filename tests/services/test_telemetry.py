@@ -12,7 +12,7 @@ from services.safety import Safety
 from tests.fakes import Scripted
 
 CLOSED_LABELS = {
-    *("link", "model", "outcome", "reason", "direction"),
+    *("link", "operation", "model", "outcome", "reason", "direction"),
     *("detector", "verdict", "cause", "backend", "policy", "le"),
 }
 
