@@ -13,6 +13,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from catenary.v1 import models_pb2, models_pb2_grpc
 
 DEADLINE_S = 2.0
+_SETTLED = (models_pb2.Model.STATE_READY, models_pb2.Model.STATE_UNREACHABLE)
 """How long a part may take to answer."""
 
 
@@ -59,7 +60,8 @@ async def models(address: str) -> None:
         if model.state == models_pb2.Model.STATE_FAILED:
             raise FailedError(f"cannot serve model {model.name!r}: {model.problem}")
     for model in reply.models:
-        if model.state != models_pb2.Model.STATE_READY:
+        # One that is somebody else's and does not answer holds up no other.
+        if model.state not in _SETTLED:
             raise NotReadyError(f"has not loaded model {model.name!r} yet")
 
 

@@ -102,6 +102,8 @@ class Model(_message.Message):
         """It serves, perhaps in an older version than it should."""
         STATE_FAILED: Model._State.ValueType  # 3
         """It cannot be loaded; requests for it are refused as UNAVAILABLE."""
+        STATE_UNREACHABLE: Model._State.ValueType  # 4
+        """Somebody else's server computes it, and does not answer; it is asked again and again."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """Whether a model can be asked."""
@@ -114,6 +116,8 @@ class Model(_message.Message):
     """It serves, perhaps in an older version than it should."""
     STATE_FAILED: Model.State.ValueType  # 3
     """It cannot be loaded; requests for it are refused as UNAVAILABLE."""
+    STATE_UNREACHABLE: Model.State.ValueType  # 4
+    """Somebody else's server computes it, and does not answer; it is asked again and again."""
 
     NAME_FIELD_NUMBER: _builtins.int
     CONTEXT_WINDOW_FIELD_NUMBER: _builtins.int

@@ -82,13 +82,13 @@ class EngineProcess:
         if self._writer is None:
             raise ConnectionError("the engine is not running")
         self._delivers[identity] = deliver
-        self._writer.write(frames.pack(frames.Start(identity, generation)))
+        _send(self._writer, frames.Start(identity, generation))
 
     def cancel(self, identity: int) -> bool:
         """Stop a generation, whose end follows; return False if it is not in the engine."""
         if self._writer is None or identity not in self._delivers:
             return False
-        self._writer.write(frames.pack(frames.Cancel(identity)))
+        _send(self._writer, frames.Cancel(identity))
         return True
 
     async def ready(self) -> None:
@@ -147,7 +147,7 @@ class EngineProcess:
             self._writer = None
             host.down()
             failed = self._fail_all()
-            writer.write(frames.pack(frames.Stop()))
+            _send(writer, frames.Stop())
             writer.close()
             await _end(process)
         _log.error(
@@ -188,6 +188,14 @@ class EngineProcess:
         for identity, deliver in delivers.items():
             deliver(frames.Update(identity, [], frames.End(0, 0, 0, 0, failure)))
         return len(delivers)
+
+
+def _send(
+    writer: asyncio.StreamWriter, message: frames.Start | frames.Cancel | frames.Stop
+) -> None:
+    """Send a message, unless the process has just gone: uvloop raises what asyncio passes over."""
+    if not writer.transport.is_closing():
+        writer.write(frames.pack(message))
 
 
 def _pause_s(failures: int) -> float:

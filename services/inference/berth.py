@@ -16,7 +16,7 @@ from catenary.v1 import embeddings_pb2, models_pb2
 from catenary.v1 import generation_pb2 as pb
 from services import errors, models
 from services.errors import MeshError
-from services.inference.version import Host, Version, is_lasting, is_lost
+from services.inference.version import Host, Version, is_elsewhere, is_lasting, is_lost
 from services.link import Call, Events
 
 logger = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ _LEAVE_S = 24 * 3600.0
 _READY = models_pb2.Model.STATE_READY
 _LOADING = models_pb2.Model.STATE_LOADING
 _FAILED = models_pb2.Model.STATE_FAILED
+_UNREACHABLE = models_pb2.Model.STATE_UNREACHABLE
 _DEFECT = "a defect; the log tells"
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
@@ -227,7 +228,10 @@ class Berth:
         if problem != self._problem:
             logger.error("model does not serve", extra={"model": self.name, "problem": problem})
         self._problem = problem
-        if may_try_again:
+        if may_try_again and is_elsewhere(wanted):
+            self._state = _UNREACHABLE
+            self._settled.set()
+        elif may_try_again:
             self._state = _LOADING
         else:
             self._state = _FAILED

@@ -1,6 +1,7 @@
 """The CPU engine without Triton: in a process of its own, which this one starts and stops."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ from services.inference.engine import EngineRequest, Piece
 from services.inference.features import Refusals
 from services.inference.logprobs import token_logprobs
 from services.link import Call
+
+logger = logging.getLogger(__name__)
 
 _START_S = 300.0
 
@@ -41,7 +44,7 @@ class InProcessClient:
             ConnectionError: it cannot be started.
             TimeoutError: it takes too long.
         """
-        self._running = asyncio.create_task(self.serving.run())
+        self._running = asyncio.create_task(self._run())
         async with asyncio.timeout(_START_S):
             await self.serving.process.ready()
 
@@ -57,9 +60,11 @@ class InProcessClient:
             while True:
                 async with asyncio.timeout(call.time_remaining()):
                     await caller.has_news.wait()
+                # What comes while a piece is handed on is for the next turn, the end too.
+                is_over = caller.is_over
                 for piece, timings in caller.take_all():
                     yield self._piece(piece, timings)
-                if caller.is_over:
+                if is_over:
                     break
         except TimeoutError:
             raise errors.deadline_exceeded() from None
@@ -73,6 +78,13 @@ class InProcessClient:
         if self._running is not None:
             self._running.cancel()
             await asyncio.wait([self._running])
+
+    async def _run(self) -> None:
+        try:
+            await self.serving.run()
+        except Exception:
+            logger.exception("defect: the model serves no more", extra={"model": self.model})
+            raise
 
     def _piece(self, piece: EnginePiece | None, timings: Timings | None) -> Piece:
         if piece is None:

@@ -19,6 +19,9 @@ _LASTING = (
 )
 
 
+_ELSEWHERE = ("openai", "llmapi", "ensemble", "vllm")
+
+
 class Opened(NamedTuple):
     """A version that is open."""
 
@@ -104,3 +107,8 @@ def is_lost(error: MeshError) -> bool:
     """Tell the failure of a version that is not where it was opened."""
     is_unreachable = error.reason == error_reason_pb2.ERROR_REASON_UPSTREAM_UNREACHABLE
     return is_unreachable and error.metadata["upstream"] == "model"
+
+
+def is_elsewhere(config: config_pb.ModelConfig) -> bool:
+    """Tell whether somebody else's server computes the model, for which nobody here can wait."""
+    return config.engine in _ELSEWHERE or bool(config.triton.address)

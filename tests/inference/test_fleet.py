@@ -89,6 +89,8 @@ class FakeHost:
         if behaviour == "late":
             self.behaviour[config.name, config.version] = "fine"
             raise errors.upstream_unreachable("triton")
+        if behaviour == "down":
+            raise errors.upstream_unreachable("a server")
         if behaviour == "defect":
             raise RuntimeError
         backend = FakeBackend(config.version)
@@ -311,3 +313,22 @@ async def test_what_only_describes_changes_without_a_new_version() -> None:
             await asyncio.sleep(0.001)
     assert host.attempts == 1
     await fleet.close()
+
+
+async def test_a_server_of_somebody_else_s_that_is_down_holds_up_no_other_model() -> None:
+    host = FakeHost({("a", 1): "down"})
+    fleet = Fleet(host, NO_WAIT)
+    models = configured({"a": (1, "fine"), "b": (1, "fine")})
+    models.models[0].engine = "openai"
+    fleet.serve(models)
+    try:
+        async with asyncio.timeout(5):
+            await fleet.settled()
+        cards = await fleet.cards()
+        assert cards["a"].state == models_pb2.Model.STATE_UNREACHABLE
+        assert "cannot be reached" in cards["a"].problem
+        assert await answer(fleet, "b") == "1"
+        host.behaviour["a", 1] = "fine"
+        await until_card(fleet, 1, models_pb2.Model.STATE_READY)
+    finally:
+        await fleet.close()
