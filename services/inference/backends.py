@@ -41,8 +41,6 @@ OPENVINO_REFUSALS: Refusals = {
 }
 TENSORRT_LLM_REFUSALS: Refusals = {}
 
-_STOCK = ("llmapi", "ensemble", "vllm")
-
 
 @dataclass(frozen=True, slots=True)
 class Resources:
@@ -107,7 +105,7 @@ async def _prompted(
     client: EngineClient
     if config.engine == "in_process":
         client = in_process(config, vocabulary, resources.engines)
-    elif config.engine in _STOCK:
+    elif config.engine in stock.ENGINES:
         channel = resources.channel(config.triton.address)
         client = stock.client(config, channel, resources.tracing, prompter.tokenizer, vocabulary)
     else:

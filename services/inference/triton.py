@@ -22,11 +22,11 @@ from services.inference import failures
 from services.inference.engine import EngineRequest, Piece
 from services.inference.features import Refusals
 from services.inference.logprobs import token_logprobs
+from services.inference.stream_infer import stream_infer
 from services.link import Call
 from services.tracing import Tracing
 
 _NAME = "triton"
-_METHOD = "/inference.GRPCInferenceService/ModelStreamInfer"
 _UNKNOWN_MODEL = "unknown model"
 _READY_S = 5.0
 _LEAVE_S = 1.0
@@ -72,8 +72,9 @@ class TritonClient:
         """
         metadata = list(call.trace.items())
         wanted = _request(self.name_in_triton, request.generation)
+        infer = stream_infer(self.channel)
         with self.tracing.under(call.trace):
-            rpc = self._infer(wanted, timeout=call.time_remaining(), metadata=metadata)
+            rpc = infer(wanted, timeout=call.time_remaining(), metadata=metadata)
         # Failures come as messages, and a stream that fails is read to its end: Triton 2.51 crashes
         # when they come as statuses (`triton_grpc_error`), or such a stream is cancelled.
         failure = ""
@@ -112,16 +113,6 @@ class TritonClient:
         """Wait for what is still to be said; the channel is its owner's."""
         await asyncio.gather(*self._leaving)
 
-    @property
-    def _infer(self) -> grpc.aio.UnaryStreamMultiCallable[Any, Any]:
-        # The RPC takes a stream of requests. A stream of one is what a unary request is on the
-        # wire: called as such, it leaves in one batch, and needs no task that writes it.
-        return self.channel.unary_stream(
-            _METHOD,
-            request_serializer=service_pb2.ModelInferRequest.SerializeToString,
-            response_deserializer=service_pb2.ModelStreamInferResponse.FromString,
-        )
-
     def _leave(self, request_id: str) -> None:
         """Tell the model at once that a caller has left; Triton would only tell when asked."""
         task = asyncio.create_task(self._say_who_leaves(request_id))
@@ -136,7 +127,7 @@ class TritonClient:
         said.raw_input_contents.append(bytes(4))
         # A model that is gone has nothing to give up.
         with suppress(grpc.aio.AioRpcError):
-            async for _ in self._infer(said, timeout=_LEAVE_S):
+            async for _ in stream_infer(self.channel)(said, timeout=_LEAVE_S):
                 pass
 
 

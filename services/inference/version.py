@@ -9,6 +9,7 @@ from catenary.config.v1 import models_pb2 as config_pb
 from catenary.v1 import error_reason_pb2, models_pb2
 from catenary.v1 import generation_pb2 as pb
 from services.errors import MeshError
+from services.inference import stock
 from services.inference.backend import Backend
 from services.link import Call, Events
 
@@ -19,7 +20,7 @@ _LASTING = (
 )
 
 
-_ELSEWHERE = ("openai", "llmapi", "ensemble", "vllm")
+_ELSEWHERE = ("openai", *stock.ENGINES)
 
 
 class Opened(NamedTuple):

@@ -2,4 +2,7 @@
 
 from services.inference.stock.client import client
 
-__all__ = ["client"]
+ENGINES = ("llmapi", "ensemble", "vllm")
+"""The engines, by the names of models.yaml, that these clients speak to."""
+
+__all__ = ["ENGINES", "client"]

@@ -7,10 +7,9 @@ from tritonclient.grpc import service_pb2
 
 from services.inference.stock import failures
 from services.inference.stock.tensors import Outputs
+from services.inference.stream_infer import stream_infer
 from services.link import Call
 from services.tracing import Tracing
-
-_METHOD = "/inference.GRPCInferenceService/ModelStreamInfer"
 
 
 async def infer(
@@ -26,12 +25,7 @@ async def infer(
         MeshError: Triton refused the request, failed, or cannot be reached.
         ValueError: a response is not one of Triton's.
     """
-    # A stream of one request is what a unary request is on the wire: see `TritonClient`.
-    start = channel.unary_stream(
-        _METHOD,
-        request_serializer=service_pb2.ModelInferRequest.SerializeToString,
-        response_deserializer=service_pb2.ModelStreamInferResponse.FromString,
-    )
+    start = stream_infer(channel)
     with tracing.under(call.trace):
         rpc = start(request, timeout=call.time_remaining(), metadata=list(call.trace.items()))
     failure = ""
