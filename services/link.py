@@ -29,6 +29,8 @@ class Call:
     """What the key allows."""
     deadline: float | None = None
     """The instant of `time.monotonic()` by which the whole chain must be done; None: never."""
+    timeout_ms: str | None = None
+    """What a caller over HTTP asks for, as it wrote it; the gateway makes the deadline of it."""
     trace: Mapping[str, str] = field(default_factory=dict[str, str])
     """The W3C trace context (`traceparent`, `tracestate`) of the span above; empty when off."""
 

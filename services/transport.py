@@ -24,6 +24,7 @@ OPTIONS: list[tuple[str, int | str]] = [
 """Options of every channel and server of the mesh."""
 
 REQUEST_ID = "x-request-id"
+TIMEOUT_MS = "x-request-timeout-ms"
 TRACE_KEYS = ("traceparent", "tracestate")
 _TENANT = "x-catenary-tenant"
 _KEY_ID = "x-catenary-key-id"
@@ -54,5 +55,6 @@ def from_context(context: grpc.aio.ServicerContext[Any, Any]) -> Call:
         key_id=metadata.get(_KEY_ID, ""),
         scopes=frozenset(metadata.get(_SCOPES, "").split()),
         deadline=None if remaining is None else time.monotonic() + remaining,
+        timeout_ms=metadata.get(TIMEOUT_MS),
         trace={key: metadata[key] for key in TRACE_KEYS if key in metadata},
     )

@@ -19,7 +19,7 @@ end
 -- Refuses paths that no proto string can hold: the transcoder would pass them on, and gRPC could
 -- only say that it failed to parse the message.
 function envoy_on_request(handle)
-  -- A deadline is a gRPC caller's to set: over HTTP it would cut answers without a word.
+  -- Over HTTP, gRPC's deadline would cut answers without a word: there it is x-request-timeout-ms.
   if not (handle:headers():get("content-type") or ""):find("^application/grpc") then
     handle:headers():remove("grpc-timeout")
   end

@@ -1,6 +1,7 @@
 """A call's deadline, set where the caller set none, and enforced while its stream is awaited."""
 
 import asyncio
+import re
 import time
 from dataclasses import replace
 from typing import cast
@@ -9,20 +10,35 @@ from catenary.config.v1.mesh_pb2 import GatewayConfig
 from catenary.v1 import generation_pb2 as pb
 from services import errors
 from services.link import Call, Events
+from services.transport import TIMEOUT_MS
+
+_MILLISECONDS = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def budgeted(call: Call, config: GatewayConfig) -> Call:
     """Return the call with a deadline: its own, or the configured one.
 
+    Its own is gRPC's or the header's, which callers over HTTP have in its place; of both, the
+    earlier.
+
     Raises:
-        MeshError: DEADLINE_EXCEEDED, when no time is left.
+        MeshError: DEADLINE_EXCEEDED, when no time is left; INVALID_REQUEST for a bad header.
     """
-    if call.deadline is None:
-        budget_s = config.default_deadline.ToNanoseconds() / 1e9
-        return replace(call, deadline=time.monotonic() + budget_s)
-    if call.time_remaining() == 0:
+    now = time.monotonic()
+    own = [] if call.deadline is None else [call.deadline]
+    if call.timeout_ms is not None:
+        own.append(now + _milliseconds(call.timeout_ms) / 1000)
+    deadline = min(own, default=now + config.default_deadline.ToNanoseconds() / 1e9)
+    if deadline <= now:
         raise errors.deadline_exceeded()
-    return call
+    return replace(call, deadline=deadline, timeout_ms=None)
+
+
+def _milliseconds(text: str) -> int:
+    if _MILLISECONDS.fullmatch(text) is None:
+        description = "must be a whole number of milliseconds, from 1 to 999999999"
+        raise errors.invalid_field(TIMEOUT_MS, description)
+    return int(text)
 
 
 class Deadline:

@@ -126,7 +126,6 @@ def test_a_name_that_the_caller_made_up_comes_back_cut() -> None:
         "prompt_cache_retention",
         "reasoning_effort",
         "service_tier",
-        "store",
         "verbosity",
     ],
 )

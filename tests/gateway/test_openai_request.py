@@ -190,9 +190,14 @@ def test_who_asks_and_with_which_prefix() -> None:
         ({"top_logprobs": 1}, "top_logprobs"),
         ({"stream_options": {"include_usage": True}}, "stream_options"),
         ({"guided_regex": "a", "response_format": {"type": "text"}}, "guided_regex"),
+        ({"store": True}, "store"),
+        (
+            {"stream": True, "stream_options": {"include_obfuscation": True}},
+            "stream_options.include_obfuscation",
+        ),
     ],
 )
-def test_contradictions_are_refused(fields: dict[str, Any], param: str) -> None:
+def test_what_would_not_be_done_is_refused(fields: dict[str, Any], param: str) -> None:
     with pytest.raises(MeshError) as caught:
         request_of(body(**fields))
     assert caught.value.violations[0].field == param

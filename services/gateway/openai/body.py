@@ -162,7 +162,7 @@ class StreamOptions(Strict):
     """What a stream carries beside its deltas."""
 
     include_usage: bool | None = None
-    include_obfuscation: Raw = Raw()
+    include_obfuscation: bool | None = None
 
 
 class Cache(Strict):
@@ -225,6 +225,8 @@ class ChatCompletion(Strict):
     repetition_penalty: float | None = None
     min_tokens: Whole | None = None
     guided_regex: str | None = None
+    continue_final_message: bool | None = None
+    add_generation_prompt: bool | None = None
 
     # The mesh's own.
     catenary: Extras | None = None
@@ -236,10 +238,10 @@ class ChatCompletion(Strict):
     prompt_cache_retention: Raw = Raw()
     reasoning_effort: Raw = Raw()
     service_tier: Raw = Raw()
-    store: Raw = Raw()
     verbosity: Raw = Raw()
 
     # Refused: the answer would not be what was asked for.
+    store: bool | None = None
     modalities: list[Literal["text"]] | None = None
     audio: None = None
     function_call: None = None

@@ -1,6 +1,7 @@
 """Where a rule of the contract is broken, in the words of the body that the caller wrote."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 from services.errors import MeshError, Violation
@@ -20,6 +21,7 @@ _NAMES = tuple(
         (r"tool_choice\.mode", "tool_choice"),
         (r"(messages\[\d+\]\.tool_calls\[\d+\])\.(name|arguments)", r"\1.function.\2"),
         (r"controls\.", "catenary."),
+        (r"continuation$", "continue_final_message"),
     )
 )
 _CONTENT = re.compile(r"messages\[(\d+)\]\.content\[(\d+)\]\.(\w+)(.*)")
@@ -48,15 +50,8 @@ def _param(field: str, chat: ChatCompletion) -> str:
     if content := _CONTENT.fullmatch(field):
         index, part, kind, rest = content.groups()
         return _content_param(chat, int(index), int(part), kind, rest)
-    match field:
-        case "sampling.max_output_tokens":
-            return _limit(chat)
-        case "end_user":
-            return "user" if not chat.safety_identifier else "safety_identifier"
-        case "controls.routing.session" if not (
-            chat.catenary and chat.catenary.routing and chat.catenary.routing.session
-        ):
-            return "prompt_cache_key"
+    if field in _BY_BODY:
+        return _BY_BODY[field](chat)
     for path, name in _NAMES:
         if path.match(field):
             return path.sub(name, field, count=1)
@@ -84,3 +79,26 @@ def _limit(chat: ChatCompletion) -> str:
 
 def _reworded(text: str, chat: ChatCompletion) -> str:
     return text.replace("max_output_tokens", _limit(chat))
+
+
+def _end_user(chat: ChatCompletion) -> str:
+    return "safety_identifier" if chat.safety_identifier else "user"
+
+
+def _session(chat: ChatCompletion) -> str:
+    routing = chat.catenary and chat.catenary.routing
+    return "catenary.routing.session" if routing and routing.session else "prompt_cache_key"
+
+
+def _of_last_turn(name: str) -> Callable[[ChatCompletion], str]:
+    return lambda chat: f"messages[{len(chat.messages) - 1}].{name}"
+
+
+# What a body can say in more than one way, or where its length tells.
+_BY_BODY: dict[str, Callable[[ChatCompletion], str]] = {
+    "sampling.max_output_tokens": _limit,
+    "end_user": _end_user,
+    "controls.routing.session": _session,
+    "continuation.text": _of_last_turn("content"),
+    "continuation.reasoning": _of_last_turn("reasoning_content"),
+}

@@ -9,6 +9,7 @@ from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import message_pb2
 from services import errors
 from services.gateway.openai import body
+from services.gateway.openai.continuation import continuation
 
 _TOOL_MODES = {
     "none": message_pb2.ToolChoice.MODE_NONE,
@@ -29,20 +30,32 @@ def to_request(chat: body.ChatCompletion) -> pb.GenerateRequest:
     """Say in the mesh's contract what the body asks for; the contract's rules are not checked here.
 
     Raises:
-        MeshError: INVALID_REQUEST, for fields that contradict each other.
+        MeshError: INVALID_REQUEST, for fields that contradict each other or cannot be honoured.
     """
+    _refuse_what_would_not_be_done(chat)
     _refuse_contradictions(chat)
+    begun = continuation(chat)
+    turns = chat.messages if begun is None else chat.messages[:-1]
     return pb.GenerateRequest(
         model=chat.model,
-        messages=[_message(message) for message in chat.messages],
+        messages=[_message(message) for message in turns],
         sampling=_sampling(chat),
         tools=[_tool(tool.function) for tool in chat.tools or ()],
         tool_choice=_tool_choice(chat.tool_choice),
         response_format=_response_format(chat),
         controls=_controls(chat),
+        continuation=begun,
         parallel_tool_calls=chat.parallel_tool_calls,
         end_user=chat.safety_identifier or chat.user or "",
     )
+
+
+def _refuse_what_would_not_be_done(chat: body.ChatCompletion) -> None:
+    if chat.store:
+        raise errors.invalid_field("store", "must not be true: completions are not stored")
+    if chat.stream_options is not None and chat.stream_options.include_obfuscation:
+        field = "stream_options.include_obfuscation"
+        raise errors.invalid_field(field, "must not be true: chunks are not padded")
 
 
 def _refuse_contradictions(chat: body.ChatCompletion) -> None:
