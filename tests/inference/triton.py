@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,8 +147,10 @@ def _wait_until_ready(triton: Triton) -> None:
 def _children(pid: int) -> dict[int, str]:
     found = {}
     for listing in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, listing.read_text().split()):
-            command = Path(f"/proc/{child}/cmdline").read_bytes()
-            found[child] = command.replace(b"\0", b" ").decode()
-            found |= _children(child)
+        # A thread, or a child, may end between two looks.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            for child in map(int, listing.read_text().split()):
+                command = Path(f"/proc/{child}/cmdline").read_bytes()
+                found[child] = command.replace(b"\0", b" ").decode()
+                found |= _children(child)
     return found
