@@ -105,6 +105,8 @@ class Engine(Protocol):
     """
 
     name: str
+    messages_per_s: float
+    """How many messages about tokens are sent at most, for all sequences together."""
 
     def submit(self, sequence: int, generation: Generation, choice: int) -> None:
         """Take a sequence in; `sequence` is a number never used before.

@@ -6,7 +6,11 @@ Traps of openvino-genai 2026.4 that the code heeds:
 - a request id used twice, or a guide that does not compile, breaks the pipeline for all: ids come
   from one counter here, guides are tried elsewhere first, and whatever `step()` raises is fatal;
 - when the KV cache is overcommitted, sequences are preempted and computed again, but at times all
-  of them end as IGNORED, which can be read and then holds nothing.
+  of them end as IGNORED, which can be read and then holds nothing;
+- the weights stay mapped from their file, so one that is cut short in place kills the process with
+  SIGBUS. A private copy (ENABLE_MMAP) would cost their size in memory once more, beside what the
+  CPU plugin repacks, and replicas could not share it: too much for so rare a mistake, which the
+  death tells at once, and the model's card in plain words.
 """
 
 import itertools
@@ -36,6 +40,9 @@ PROPERTIES = {
 """Threads are not pinned: Triton and the links share the cores, and a thread that is bound to a
 busy one holds up all the others."""
 
+_MESSAGES_PER_CORE_S = 100.0
+"""From here to the mesh's caller a message costs 1 ms of CPU, on the cores that the engine computes
+with, so a tenth of them at most goes to messages (16 streams on 2 cores: one each 80 ms)."""
 _BLOCK_TOKENS = 32
 _MAX_BATCHED_TOKENS = 256
 _FINISH_REASONS: dict[py_openvino_genai.GenerationFinishReason, FinishReason] = {
@@ -55,6 +62,7 @@ class OpenVinoEngine:
     """Runs one model on the CPU."""
 
     name = "openvino"
+    messages_per_s = _MESSAGES_PER_CORE_S * (os.cpu_count() or 1)
 
     def __init__(self, model: Path, max_sequences: int, kv_cache_mib: int) -> None:
         scheduler = openvino_genai.SchedulerConfig()
@@ -102,9 +110,7 @@ class OpenVinoEngine:
             self._pipeline.step()
         progress = []
         for sequence, handle in self._handles.items():
-            if handle.get_status() == py_openvino_genai.GenerationStatus.IGNORED:
-                progress.append(Progress(sequence, [], [], "out_of_memory"))
-            elif handle.can_read():
+            if handle.can_read():
                 progress.append(self._read(sequence, handle))
         for done in progress:
             if done.finish_reason is not None:
@@ -124,7 +130,10 @@ class OpenVinoEngine:
         """Hold on to nothing that the end of the process would not free."""
 
     def _read(self, sequence: int, handle: py_openvino_genai.GenerationHandle) -> Progress:
-        (output,) = handle.read().values()
+        outputs = handle.read()
+        if not outputs:
+            return Progress(sequence, [], [], "out_of_memory")
+        (output,) = outputs.values()
         tokens: list[int] = output.generated_ids
         logprobs: list[float] = output.generated_log_probs
         reason = _FINISH_REASONS.get(output.finish_reason)

@@ -25,9 +25,6 @@ from infra.engine.vocabulary import Vocabulary
 
 _RECEIVE_BYTES = 1 << 20
 _MAX_PROBLEM_CHARACTERS = 300
-_MESSAGES_PER_CORE_S = 200.0
-"""A message costs 0.3 ms of CPU here, in Triton and at its caller, so at most a sixteenth of all
-goes to them: with many streams tokens pile up longer than the interval (64 on 2 cores: 160 ms)."""
 _HEARTBEAT_S = 1.0
 """The other end hears as often that the engine is not stuck."""
 _CANCELLED = Failure(Reason.CANCELLED, "the caller has left")
@@ -43,7 +40,6 @@ class Worker:
         self._vocabulary = vocabulary
         self._peer = peer
         self._interval_s = interval_s
-        self._messages_per_s = _MESSAGES_PER_CORE_S * (os.cpu_count() or 1)
         self._inbox = bytearray()
         self._outbox = bytearray(frames.pack(frames.Ready(engine.name, engine.kv_cache())))
         self._work = frames.Work()
@@ -137,8 +133,9 @@ class Worker:
     def _flush_if_due(self) -> None:
         now = time.monotonic()
         if self._unsent and (now >= self._next_flush or not self._by_sequence):
+            # With many streams tokens pile up longer than the interval.
             self._next_flush = now + max(
-                self._interval_s, len(self._running) / self._messages_per_s
+                self._interval_s, len(self._running) / self._engine.messages_per_s
             )
             self._flush(list(self._unsent))
 

@@ -25,6 +25,7 @@ class FaultyEngine:
     """Takes a millisecond for a step."""
 
     name = "faulty"
+    messages_per_s = 200.0
 
     def __init__(self) -> None:
         self._left: dict[int, Generation] = {}

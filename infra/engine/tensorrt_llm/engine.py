@@ -30,6 +30,8 @@ from infra.engine.tensorrt_llm.sampling import Defaults, sampling_params, stop_t
 Result = TypeVar("Result")
 
 _LOWEST_PRIORITY = 9
+_MESSAGES_PER_S = 2000.0
+"""One thread in Triton hands them over, at 0.3 ms each or less; the GPUs lose nothing by it."""
 _STEP_S = 0.005
 """How long a step waits for progress; new requests wait as long at most."""
 _CALL_S = 30.0
@@ -44,6 +46,7 @@ class TensorRtLlmEngine:
     """Runs one model on GPUs."""
 
     name = "tensorrt_llm"
+    messages_per_s = _MESSAGES_PER_S
 
     def __init__(
         self,
