@@ -310,6 +310,7 @@ class OpenAiTarget(_message.Message):
     IDLE_TIMEOUT_FIELD_NUMBER: _builtins.int
     MAX_CALLS_FIELD_NUMBER: _builtins.int
     HEADERS_FIELD_NUMBER: _builtins.int
+    CAPABILITIES_FIELD_NUMBER: _builtins.int
     base_url: _builtins.str
     """The API's root, for example `http://127.0.0.1:8000/v1`."""
     model: _builtins.str
@@ -336,6 +337,12 @@ class OpenAiTarget(_message.Message):
     def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Further headers of every request, for example a vendor's version."""
 
+    @_builtins.property
+    def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the model can do, as its card is to tell, less what the server's kind cannot pass on. Default what the server's
+        list of models tells, or else `chat`.
+        """
+
     def __init__(
         self,
         *,
@@ -348,10 +355,11 @@ class OpenAiTarget(_message.Message):
         idle_timeout: _duration_pb2.Duration | None = ...,
         max_calls: _builtins.int | None = ...,
         headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        capabilities: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_calls", b"_max_calls", "connect_timeout", b"connect_timeout", "idle_timeout", b"idle_timeout", "key", b"key", "key_environment", b"key_environment", "key_file", b"key_file", "max_calls", b"max_calls"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_calls", b"_max_calls", "base_url", b"base_url", "connect_timeout", b"connect_timeout", "headers", b"headers", "idle_timeout", b"idle_timeout", "key", b"key", "key_environment", b"key_environment", "key_file", b"key_file", "kind", b"kind", "max_calls", b"max_calls", "model", b"model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_calls", b"_max_calls", "base_url", b"base_url", "capabilities", b"capabilities", "connect_timeout", b"connect_timeout", "headers", b"headers", "idle_timeout", b"idle_timeout", "key", b"key", "key_environment", b"key_environment", "key_file", b"key_file", "kind", b"kind", "max_calls", b"max_calls", "model", b"model"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_calls: _TypeAlias = _typing.Literal["max_calls"]  # noqa: Y015
     _WhichOneofArgType__max_calls: _TypeAlias = _typing.Literal["_max_calls", b"_max_calls"]  # noqa: Y015

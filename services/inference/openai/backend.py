@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Self
@@ -11,7 +12,7 @@ from catenary.v1 import embeddings_pb2, models_pb2
 from catenary.v1 import generation_pb2 as pb
 from services import errors
 from services.inference.features import Feature
-from services.inference.openai import counts, embeddings
+from services.inference.openai import counts, embeddings, listing
 from services.inference.openai.chat import chat
 from services.inference.openai.client import HttpClient
 from services.inference.openai.completion import Completion
@@ -28,9 +29,18 @@ _EVENTS = "text/event-stream"
 _OPEN_S = 10.0
 _THERE = (HTTPStatus.OK, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 """What a server says that is there; not every one lists its models."""
+_CHAT = ("chat",)
+_FEATURES = {
+    "tools": Feature.TOOLS,
+    "tool_choice": Feature.FORCED_TOOLS,
+    "json_schema": Feature.JSON_SCHEMA,
+    "regex": Feature.REGEX,
+    "logprobs": Feature.LOGPROBS,
+}
+"""What of a card's words a kind of server may refuse."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OpenAiBackend:
     """One model: its card, its name on the server, and the server."""
 
@@ -38,6 +48,8 @@ class OpenAiBackend:
     model: str
     dialect: Dialect
     upstream: Upstream
+    claims: Sequence[str]
+    """What it can do by its configuration or, once open, by the server's list."""
 
     @classmethod
     def configured(
@@ -50,6 +62,7 @@ class OpenAiBackend:
         """
         target = config.openai
         dialect = DIALECTS[target.kind]
+        model = target.model or config.name
         upstream = Upstream(
             client=client,
             base_url=target.base_url.rstrip("/"),
@@ -58,9 +71,9 @@ class OpenAiBackend:
             connect_timeout_s=target.connect_timeout.ToNanoseconds() / 1e9,
             idle_timeout_s=target.idle_timeout.ToNanoseconds() / 1e9,
             gate=Gate(config.name, target.max_calls),
-            failures=Failures(dialect.name, config.name, card.context_window),
+            failures=Failures(dialect.name, config.name, model, card.context_window),
         )
-        return cls(card, target.model or config.name, dialect, upstream)
+        return cls(card, model, dialect, upstream, tuple(target.capabilities))
 
     @property
     def engine(self) -> str:
@@ -69,18 +82,14 @@ class OpenAiBackend:
 
     @property
     def capabilities(self) -> list[str]:
-        """What the server takes requests for, in words for the model's card."""
-        refusals = self.dialect.refusals
-        can = {
-            "chat": True,
-            "tools": Feature.TOOLS not in refusals,
-            "tool_choice": Feature.FORCED_TOOLS not in refusals,
-            "json_schema": Feature.JSON_SCHEMA not in refusals,
-            "regex": Feature.REGEX not in refusals,
-            "logprobs": Feature.LOGPROBS not in refusals,
-            "embeddings": self.dialect.has_embeddings,
-        }
-        return [name for name, has in can.items() if has]
+        """What it claims and the server's kind does not refuse, in words for its card.
+
+        Nothing else is known: what a server takes of one model, it may refuse of another.
+        """
+        refused = {word for word, feature in _FEATURES.items() if feature in self.dialect.refusals}
+        if not self.dialect.has_embeddings:
+            refused.add("embeddings")
+        return [word for word in self.claims or _CHAT if word not in refused]
 
     async def open(self) -> None:
         """Return when the server answers and takes the key; tokens would cost, and none are asked.
@@ -89,8 +98,11 @@ class OpenAiBackend:
             MeshError: it does not; with a time to come back.
         """
         call = Call("open", deadline=time.monotonic() + _OPEN_S)
-        async with self.upstream.asking(f"{self.upstream.base_url}/models", None, call, _THERE):
-            pass
+        url = f"{self.upstream.base_url}/models"
+        async with self.upstream.asking(url, None, call, _THERE) as response:
+            if not self.claims:
+                told = await read(response, _MAX_ANSWER_BYTES)
+                self.claims = listing.capabilities(told, self.model)
 
     async def generate(self, request: pb.GenerateRequest, call: Call) -> Events:
         """Stream the model's completion; `started` comes with the server's first headers.

@@ -6,6 +6,7 @@ from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import message_pb2
 from infra.engine import stops
 from services.inference.openai import chunks
+from services.inference.openai.surrogates import Joiner
 from services.inference.openai.tool_calls import ToolCalls
 
 _REASONS = {
@@ -32,6 +33,8 @@ class Choice:
         self._held = ""
         self._reason = ""
         self._matched_stop = ""
+        self._content = Joiner()
+        self._thought = Joiner()
         self._calls = ToolCalls()
         self.output_tokens = 0
         """How many tokens have come. Few servers tell; the others give each in a chunk."""
@@ -61,28 +64,31 @@ class Choice:
         thought = given.reasoning_content or given.reasoning or ""
         calls = list(self._calls.read(_tool_calls(given)))
         logprobs = self._logprobs(part.logprobs)
+        # What ends within a character counts too, though it is not given yet.
         tokens = len(logprobs) or int(bool(content or thought or calls))
         self.output_tokens += tokens
         if tokens:
             yield pb.Delta(
                 choice=self._index,
-                text=self._cut(content),
-                reasoning=thought,
+                text=self._cut(self._content.join(content)),
+                reasoning=self._thought.join(thought),
                 tool_calls=calls,
                 logprobs=logprobs,
                 output_tokens=tokens,
             )
 
     def end(self) -> Iterator[pb.Delta]:
-        """Give the text that was held back, since it could have been the begin of a stop text.
+        """Give what was held back: the begin of what could have been a stop text, half a character.
 
         Raises:
             GarbageError, UpstreamError: a tool call is none.
         """
+        text = self._cut(self._content.end()) + self._held
+        thought = self._thought.end()
         has_reached_limit = self._finish_reason() == message_pb2.FINISH_REASON_LENGTH
-        self._calls.end(is_cut=has_reached_limit or bool(self._matched_stop))
-        if self._held:
-            yield pb.Delta(choice=self._index, text=self._held)
+        calls = list(self._calls.end(is_cut=has_reached_limit or bool(self._matched_stop)))
+        if text or thought or calls:
+            yield pb.Delta(choice=self._index, text=text, reasoning=thought, tool_calls=calls)
 
     def finish(self) -> pb.ChoiceFinish:
         """Return how the choice ended."""

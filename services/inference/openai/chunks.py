@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from services.inference.openai import surrogates
 from services.inference.openai.failures import GarbageError
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
@@ -100,12 +101,16 @@ _DECODER = msgspec.json.Decoder(Chunk)
 
 
 def decode(data: bytes) -> Chunk:
-    """Read a chunk.
+    """Read a chunk; texts that come in pieces may begin and end within a character.
 
     Raises:
         GarbageError: it is none.
     """
     try:
         return _DECODER.decode(data)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return msgspec.convert(surrogates.loads(data), Chunk)
     except (ValueError, RecursionError):
         raise GarbageError("not_a_chunk") from None

@@ -74,9 +74,13 @@ _DIALECTS = (
         continuation={"continue_final_message": True, "add_generation_prompt": False},
         counting=TOKENIZE,
         thoughts="reasoning",
+        # Strict tools are held to their schemas since 0.25; before, it passed `strict` over.
     ),
     Dialect(
         name="sglang",
+        refusals={
+            Feature.SINGLE_TOOL_CALL: "the server keeps to it only where a tool must be called",
+        },
         guide=guides.sglang,
         continuation={"continue_final_message": True},
         # Its /tokenize takes texts, and no messages.
@@ -89,6 +93,7 @@ _DIALECTS = (
             Feature.MIN_P: _CHAT_ONLY,
             Feature.REPETITION_PENALTY: _CHAT_ONLY,
             Feature.MIN_OUTPUT_TOKENS: _CHAT_ONLY,
+            Feature.PRESENCE_PENALTY: "the server takes it for another penalty",
             Feature.CONTINUATION: "the server cannot go on with a given text",
             Feature.LOGIT_BIAS: "the server passes it over",
             Feature.CHOICES: "the server generates one choice",
@@ -124,6 +129,7 @@ _DIALECTS = (
             Feature.CHOICES: "the server generates one choice",
             Feature.FORCED_TOOLS: "the server passes it over",
             Feature.SINGLE_TOOL_CALL: "the server passes it over",
+            Feature.STRICT_TOOLS: "the server passes it over",
         },
         thoughts="reasoning",
     ),
@@ -137,6 +143,7 @@ _DIALECTS = (
             Feature.LOGPROBS: "the server gives none in a stream",
             Feature.REGEX: "the server constrains output by JSON Schema only",
             Feature.SINGLE_TOOL_CALL: _CHAT_ONLY,
+            Feature.STRICT_TOOLS: "the server passes it over",
             Feature.CONTINUATION: "the server cannot go on with a given text",
         },
         guide=guides.openvino,
@@ -156,6 +163,7 @@ _DIALECTS = (
             Feature.REGEX: _CHAT_ONLY,
             Feature.FORCED_TOOLS: _CHAT_ONLY,
             Feature.SINGLE_TOOL_CALL: _CHAT_ONLY,
+            Feature.STRICT_TOOLS: "the server passes it over",
         },
         has_embeddings=False,
         # Unknown fields are rejected; the last chunk tells the usage unasked.

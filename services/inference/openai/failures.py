@@ -1,12 +1,13 @@
 """The failures of upstream calls: in the mesh's words for the caller, in few for the operator."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
+from catenary.v1 import error_reason_pb2
 from services import errors, telemetry
 from services.errors import MeshError
 from services.inference.openai import context, problems
@@ -45,6 +46,8 @@ _REFUSED = (
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
 """What servers answer when the request is at fault."""
+_WITHOUT_MODEL = (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST)
+"""What servers answer when they do not know the model; 400 is llama.cpp's, with several models."""
 
 
 class Outcome(StrEnum):
@@ -96,6 +99,8 @@ class Failures:
     engine: str
     """The server's kind."""
     model: str
+    upstream_model: str
+    """The model's name on the server."""
     context_window: int
     """In tokens; 0 where it is not known."""
 
@@ -118,16 +123,16 @@ class Failures:
 
     def unreachable(self) -> UpstreamError:
         """Say that no connection stood, or that it was lost before an answer."""
-        return UpstreamError(Outcome.UNREACHABLE, errors.upstream_unreachable(self.engine))
+        return UpstreamError(Outcome.UNREACHABLE, self._named(errors.upstream_unreachable))
 
     def keyless(self) -> UpstreamError:
         """Say that the key's file cannot be read any more."""
-        failed = errors.upstream_failed(self.engine)
+        failed = self._named(errors.upstream_failed)
         return UpstreamError(Outcome.UNAUTHORISED, failed, kind="key_file")
 
     def silent(self) -> UpstreamError:
         """Say that the server said nothing for too long."""
-        return UpstreamError(Outcome.TIMED_OUT, errors.upstream_failed(self.engine))
+        return UpstreamError(Outcome.TIMED_OUT, self._named(errors.upstream_failed))
 
     def late(self) -> UpstreamError:
         """Say that the call's deadline passed."""
@@ -135,14 +140,25 @@ class Failures:
 
     def broken(self) -> UpstreamError:
         """Say that the stream ended too soon."""
-        return UpstreamError(Outcome.BROKEN, errors.stream_broken(self.engine))
+        return UpstreamError(Outcome.BROKEN, self._named(errors.stream_broken))
 
     def garbage(self, kind: str) -> UpstreamError:
         """Say that the answer is not what the API says; `kind` says what of it."""
-        return UpstreamError(Outcome.GARBAGE, errors.upstream_failed(self.engine), kind=kind)
+        return UpstreamError(Outcome.GARBAGE, self._named(errors.upstream_failed), kind=kind)
 
     def _classify(self, status: int, problem: Problem, retry_s: float | None) -> UpstreamError:
-        outcome, error = Outcome.FAILED, errors.upstream_failed(self.engine)
+        refusal = self._refusal(problem)
+        if refusal is not None:
+            return UpstreamError(Outcome.REFUSED, refusal, status, problem.kind)
+        if status in _WITHOUT_MODEL and problem.is_about_the_model:
+            return UpstreamError(Outcome.FAILED, self._without_model(), status, problem.kind)
+        outcome, error = self._of_status(status, problem, retry_s)
+        return UpstreamError(outcome, error, status, problem.kind)
+
+    def _of_status(
+        self, status: int, problem: Problem, retry_s: float | None
+    ) -> tuple[Outcome, MeshError]:
+        outcome, error = Outcome.FAILED, self._named(errors.upstream_failed)
         match status:
             case HTTPStatus.UNAUTHORIZED | HTTPStatus.PAYMENT_REQUIRED | HTTPStatus.FORBIDDEN:
                 # The key is the operator's: the caller can do nothing about it.
@@ -157,26 +173,48 @@ class Failures:
             case HTTPStatus.BAD_GATEWAY | HTTPStatus.SERVICE_UNAVAILABLE:
                 # A proxy with nobody behind it, or a server that is loading the model.
                 outcome = Outcome.UNREACHABLE
-                error = errors.upstream_unreachable(self.engine)
+                error = self._named(errors.upstream_unreachable)
             case HTTPStatus.REQUEST_TIMEOUT | HTTPStatus.GATEWAY_TIMEOUT:
                 outcome = Outcome.TIMED_OUT
-            case HTTPStatus.NOT_FOUND if problem.is_about_the_model:
-                error = errors.model_not_found(self.model)
+            case HTTPStatus.NOT_FOUND | HTTPStatus.METHOD_NOT_ALLOWED:
+                error = self._without_path()
             case HTTPStatus.NOT_IMPLEMENTED:
                 outcome = Outcome.REFUSED
                 what = "its server was not started for this"
                 error = errors.unsupported("model", self.model, what)
             case _ if status in _REFUSED:
-                outcome, error = Outcome.REFUSED, self._refusal(problem)
-        return UpstreamError(outcome, error, status, problem.kind)
+                outcome, error = Outcome.REFUSED, _invalid(problem)
+        return outcome, error
 
-    def _refusal(self, problem: Problem) -> MeshError:
+    def _refusal(self, problem: Problem) -> MeshError | None:
+        """Return what the words alone tell: servers say it under any status, or under none."""
         if problem.is_about_content:
-            return errors.prompt_blocked(self.engine, "content_filter")
-        exceeded = context.exceeded(problem, self.context_window)
-        if exceeded is not None:
-            return exceeded
-        # The server's own words may hold the prompt, and so never travel on.
-        name = re.match("[a-z_]*", problem.param)
-        field = _FIELDS.get(name[0] if name else "", "")
-        return errors.invalid_field(field, "the server that runs the model refuses it")
+            return errors.prompt_blocked(f"model {self.model!r}", "content_filter")
+        return context.exceeded(problem, self.context_window)
+
+    def _without_model(self) -> MeshError:
+        return MeshError(
+            error_reason_pb2.ERROR_REASON_MODEL_NOT_FOUND,
+            f"the server of model {self.model!r} has no model named {self.upstream_model!r}",
+            {"model": self.model, "upstream_model": self.upstream_model},
+        )
+
+    def _without_path(self) -> MeshError:
+        return MeshError(
+            error_reason_pb2.ERROR_REASON_UPSTREAM_FAILED,
+            f"the server of model {self.model!r}, which is {self.upstream_model!r} there, knows no "
+            "such path; its base_url is probably wrong: most end in /v1",
+            {"upstream": self.engine, "model": self.model, "upstream_model": self.upstream_model},
+        )
+
+    def _named(self, failed: Callable[[str], MeshError]) -> MeshError:
+        """Return an error that says which model failed."""
+        metadata = {"upstream": self.engine, "model": self.model}
+        return replace(failed(f"model {self.model!r}"), metadata=metadata)
+
+
+def _invalid(problem: Problem) -> MeshError:
+    # The server's own words may hold the prompt, and so never travel on.
+    name = re.match("[a-z_]*", problem.param)
+    field = _FIELDS.get(name[0] if name else "", "")
+    return errors.invalid_field(field, "the server that runs the model refuses it")

@@ -13,6 +13,12 @@ OVERLOADED = 529
 _LONGEST_RETRY_S = 3600.0
 _UNFIT = re.compile(r"[^A-Za-z0-9_.-]+")
 _KIND_CHARS = 64
+_NO_MODEL = re.compile(
+    r"\bmodel\b.{0,300}?(?:not found|not exist)|\b(?:no|unknown|find|invalid|valid) model\b"
+    # OpenVINO Model Server.
+    r"|graph definition with requested name is not found",
+    re.DOTALL,
+)
 
 
 class Problem(NamedTuple):
@@ -41,7 +47,7 @@ class Problem(NamedTuple):
     @property
     def is_about_the_model(self) -> bool:
         """Tell whether it is the model that was not found, and not the path."""
-        return "model" in f"{self.code} {self.message}".lower()
+        return self.code == "model_not_found" or bool(_NO_MODEL.search(self.message.lower()))
 
     @property
     def is_about_content(self) -> bool:

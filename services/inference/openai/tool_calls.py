@@ -10,12 +10,14 @@ from services.errors import MeshError
 from services.inference.arguments import require_object
 from services.inference.openai import chunks
 from services.inference.openai.failures import GarbageError, Outcome, UpstreamError
+from services.inference.openai.surrogates import Joiner
 
 MAX_CALLS = 128
 """The most calls of one choice, as in the contract."""
 MAX_ARGUMENTS = 1024 * 1024
 """The most characters of a call's arguments, as in the contract."""
 _KIND = "tool_call"
+_NO_ARGUMENTS = "{}"
 
 
 @dataclass(slots=True, eq=False)
@@ -27,6 +29,7 @@ class _Call:
     name: str = ""
     """Set once it has been given out with the id; nothing is before it is known."""
     arguments: list[str] = field(default_factory=list[str])
+    joiner: Joiner = field(default_factory=Joiner)
     size: int = 0
 
 
@@ -49,8 +52,10 @@ class ToolCalls:
             call.id = call.id or part.id or ""
             yield from self._extend(call, function)
 
-    def end(self, *, is_cut: bool) -> None:
-        """Check that the calls are whole.
+    def end(self, *, is_cut: bool) -> Iterator[pb.ToolCallDelta]:
+        """Check that the calls are whole, and give what a server has left out.
+
+        For a tool without parameters, several servers send no arguments; clients read them as JSON.
 
         Args:
             is_cut: the limit of tokens or a stop text ended the choice, maybe in its last call.
@@ -62,6 +67,12 @@ class ToolCalls:
         if not all(call.name for call in self.calls):
             raise GarbageError(_KIND)
         for call in self.calls[:-1] if is_cut else self.calls:
+            rest = call.joiner.end()
+            if not "".join(call.arguments).strip() and not rest:
+                rest = _NO_ARGUMENTS
+            if rest:
+                call.arguments.append(rest)
+                yield pb.ToolCallDelta(index=call.index, arguments=rest)
             try:
                 require_object(call.name, "".join(call.arguments))
             except MeshError as error:
@@ -88,7 +99,8 @@ class ToolCalls:
 
     def _extend(self, call: _Call, function: chunks.Function) -> Iterator[pb.ToolCallDelta]:
         given = function.arguments
-        arguments = json.dumps(given) if isinstance(given, dict) else given or ""
+        written = json.dumps(given) if isinstance(given, dict) else given or ""
+        arguments = call.joiner.join(written)
         call.size += len(arguments)
         if call.size > MAX_ARGUMENTS:
             raise GarbageError(_KIND)

@@ -149,6 +149,7 @@ class Upstream:
                 "reason": failure.error.reason_name,
                 "status": failure.status,
                 "kind": failure.kind,
+                "problem": failure.error.message,
             },
         )
 

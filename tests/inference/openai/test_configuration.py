@@ -30,23 +30,12 @@ async def test_a_model_is_built_as_it_is_configured(tmp_path: Path, client: Http
     backend = OpenAiBackend.configured(config, describe([config])["llama"], client)
     assert (backend.engine, backend.model) == ("vllm", "meta-llama/Llama-3.1-8B-Instruct")
     assert backend.card.context_window == 8192
-    assert backend.capabilities == [
-        *("chat", "tools", "tool_choice", "json_schema", "regex", "logprobs", "embeddings")
-    ]
+    assert backend.capabilities == ["chat"]
     upstream = backend.upstream
     assert upstream.base_url == "http://10.0.0.7:8000/v1"
     assert (upstream.connect_timeout_s, upstream.idle_timeout_s) == (5, 7)
     assert upstream.gate.max_calls == 256
     assert upstream.key.read() == "a-key"
-
-
-async def test_what_a_server_lacks_is_no_capability(tmp_path: Path, client: HttpClient) -> None:
-    file = tmp_path / "models.yaml"
-    file.write_text(MODELS.replace("kind: vllm", "kind: transformers"))
-    (tmp_path / "llama.key").write_text("a-key")
-    config = load_models(file).models[0]
-    backend = OpenAiBackend.configured(config, describe([config])["llama"], client)
-    assert backend.capabilities == ["chat", "tools"]
 
 
 def test_a_model_without_a_server_is_none(tmp_path: Path) -> None:

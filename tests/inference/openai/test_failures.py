@@ -12,7 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from services import errors
 from services.errors import MeshError
+from services.gateway.openai.envelope import envelope
 from tests.inference.asking import ask, asking
 from tests.inference.openai.conftest import Connect
 from tests.inference.openai.failing import counted, failing
@@ -37,12 +39,7 @@ def openai_error(**given: Any) -> dict[str, Any]:
     return {"error": {"message": WORDS, "type": "some_error"} | given}
 
 
-WINDOW = (
-    "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens "
-    "(4500 in the messages, 500 in the completion)."
-)
 REFUSED = ("INVALID_REQUEST", "refused")
-EXCEEDED = ("CONTEXT_WINDOW_EXCEEDED", "refused")
 UNREACHABLE = ("UPSTREAM_UNREACHABLE", "unreachable")
 FULL = ("QUEUE_FULL", "limited")
 BROKEN = ("STREAM_BROKEN", "broken")
@@ -56,25 +53,11 @@ ANSWERS: dict[str, tuple[bytes, tuple[str, str]]] = {
     "422 of FastAPI": (answer(422, {"detail": [{"loc": ["body"], "msg": WORDS}]}), REFUSED),
     "422 of TGI": (answer(422, {"error": WORDS, "error_type": "validation"}), REFUSED),
     "413": (answer(413, "too much"), REFUSED),
-    "context of OpenAI": (answer(400, openai_error(code="context_length_exceeded")), EXCEEDED),
-    "context of vLLM": (answer(400, openai_error(message=WINDOW, code=400)), EXCEEDED),
-    "context of SGLang": (
-        answer(400, {"message": "The input (5000 tokens) is longer than the model's context length "
-                     "(4096 tokens)."}),
-        EXCEEDED,
-    ),
-    "context of TGI": (
-        answer(422, {"error": "Input validation error: `inputs` must have less than 4096 tokens. "
-                     "Given: 5000", "error_type": "validation"}),
-        EXCEEDED,
-    ),
-    "context of llama.cpp": (
-        answer(
-            400, openai_error(type="exceed_context_size_error", n_prompt_tokens=5000, n_ctx=4096)
-        ),
-        EXCEEDED,
-    ),
     "content": (answer(400, openai_error(code="content_filter")), ("PROMPT_BLOCKED", "refused")),
+    "content, of another mesh": (
+        answer(403, openai_error(code="content_filter", type="permission_error")),
+        ("PROMPT_BLOCKED", "refused"),
+    ),
     "401": (answer(401, openai_error()), ("UPSTREAM_FAILED", "unauthorised")),
     "403": (answer(403, openai_error()), ("UPSTREAM_FAILED", "unauthorised")),
     "no money": (
@@ -121,30 +104,69 @@ async def test_an_answer_that_is_no_success(
     (line,) = (record for record in caplog.records if record.name.startswith("services"))
     assert vars(line)["outcome"] == outcome
     assert vars(line)["request_id"] == "r1"
+    assert vars(line)["problem"] == error.message
+    assert "pocket" in error.message or outcome == "refused"
     assert WORDS not in str(vars(line))
     assert (await ask(backend, asking())).text() == "next"
     assert counted(registry, "ok") == 1
 
 
-async def test_both_counts_of_a_window_are_named_where_they_are_told(
-    server: FakeServer, connect: Connect
-) -> None:
-    names = [name for name in ANSWERS if name.startswith("context of") and "OpenAI" not in name]
-    for name in names:
-        server.will(ANSWERS[name][0])
-        error = await failing(connect())
-        assert error.metadata["context_window"] == "4096"
-        assert error.metadata["input_tokens"] in ("4500", "5000")
-        assert "4096" in str(error)
-        assert error.violations[0].field == "messages"
-        server.scripts.clear()
+NO_MODEL: dict[str, bytes] = {
+    "OpenAI": answer(404, openai_error(
+        message="The model `theirs` does not exist or you do not have access to it.",
+        code="model_not_found",
+    )),
+    "vLLM": answer(404, {"error": {
+        "message": "The model `theirs` does not exist.", "type": "NotFoundError",
+        "param": "model", "code": 404,
+    }}),
+    "Ollama": answer(404, openai_error(message="model 'theirs' not found", type="not_found_error")),
+    "Ollama, to be pulled": answer(404, {"error": 'model "a" not found, try pulling it first'}),
+    "llama.cpp": answer(400, openai_error(message="model not found", code=400)),
+    "OpenVINO Model Server": answer(404, {
+        "error": "Mediapipe graph definition with requested name is not found"
+    }),
+    "LiteLLM": answer(400, openai_error(message="Invalid model name passed in model=theirs")),
+    "OpenRouter": answer(400, openai_error(message="theirs is not a valid model ID", code=400)),
+    "another mesh": answer(404, envelope(errors.model_not_found("theirs")).encode()),
+}  # fmt: skip
 
 
-async def test_the_window_is_the_cards_where_the_server_tells_none(
-    server: FakeServer, connect: Connect
+@pytest.mark.parametrize("name", NO_MODEL)
+async def test_a_model_that_the_server_does_not_know_is_named_as_here_and_as_there(
+    server: FakeServer, connect: Connect, name: str
 ) -> None:
-    server.will(ANSWERS["context of OpenAI"][0])
-    assert (await failing(connect())).metadata == {"context_window": "2048"}
+    server.will(NO_MODEL[name])
+    error = await failing(connect())
+    assert error.reason_name == "MODEL_NOT_FOUND"
+    assert error.metadata == {"model": "pocket", "upstream_model": "theirs"}
+    assert "'pocket'" in error.message
+    assert "'theirs'" in error.message
+
+
+NO_PATH: dict[str, bytes] = {
+    "OpenAI": answer(404, openai_error(message="Invalid URL (POST /models/chat/completions)")),
+    "vLLM, SGLang": answer(404, {"detail": "Not Found"}),
+    "TGI": answer(404),
+    "llama.cpp": answer(404, openai_error(message="File Not Found", type="not_found_error")),
+    "Ollama": answer(404, b"404 page not found"),
+    "a page": answer(404, b"<html>the model is not found here</html>"),
+    "another method": answer(405, {"detail": "Method Not Allowed"}),
+}
+
+
+@pytest.mark.parametrize("name", NO_PATH)
+async def test_a_path_that_the_server_does_not_know_is_no_missing_model(
+    server: FakeServer, connect: Connect, name: str
+) -> None:
+    server.will(NO_PATH[name])
+    error = await failing(connect())
+    assert error.reason_name == "UPSTREAM_FAILED"
+    assert error.metadata["model"] == "pocket"
+    for word in ("'pocket'", "'theirs'", "base_url", "/v1"):
+        assert word in error.message
+    # Waiting does not mend it.
+    assert error.retry_after_s is None
 
 
 @pytest.mark.parametrize(

@@ -80,27 +80,28 @@ EVERYTHING: dict[str, Any] = {
     "min_output_tokens": 2,
     "logprobs": 0,
     "frequency_penalty": 0.5,
+    "presence_penalty": 0.25,
 }
 SAMPLED: dict[str, dict[str, Any]] = {
     "openai": {"max_completion_tokens": 9, "seed": 2**63 - 1, "stop": ["END"], "logprobs": True,
-               "top_logprobs": 0, "frequency_penalty": 0.5},
+               "top_logprobs": 0, "frequency_penalty": 0.5, "presence_penalty": 0.25},
     "compatible": {"max_tokens": 9, "seed": 2**63 - 1, "stop": ["END"], "logprobs": True,
-                   "top_logprobs": 0, "frequency_penalty": 0.5},
+                   "top_logprobs": 0, "frequency_penalty": 0.5, "presence_penalty": 0.25},
     "vllm": {"max_tokens": 9, "seed": 2**63 - 1, "stop": ["END"], "top_k": -1, "min_p": 0.5,
              "repetition_penalty": 1.5, "min_tokens": 2, "logprobs": True, "top_logprobs": 0,
-             "frequency_penalty": 0.5},
+             "frequency_penalty": 0.5, "presence_penalty": 0.25},
     "sglang": {"max_tokens": 9, "seed": 2**63 - 1, "stop": ["END"], "top_k": -1, "min_p": 0.5,
                "repetition_penalty": 1.5, "min_tokens": 2, "logprobs": True, "top_logprobs": 0,
-               "frequency_penalty": 0.5},
+               "frequency_penalty": 0.5, "presence_penalty": 0.25},
     "tgi": {"max_tokens": 9, "seed": 2**63 - 1, "stop": ["END"], "logprobs": True,
             "top_logprobs": 0, "frequency_penalty": 0.5},
     "llama_cpp": {"max_tokens": 9, "seed": 0, "stop": ["END"], "top_k": -1, "min_p": 0.5,
                   "repeat_penalty": 1.5, "logprobs": True, "top_logprobs": 1,
-                  "frequency_penalty": 0.5},
+                  "frequency_penalty": 0.5, "presence_penalty": 0.25},
     "ollama": {"max_tokens": 9, "seed": 2**63 - 1, "stop": ["END"], "logprobs": True,
-               "top_logprobs": 0, "frequency_penalty": 0.5},
+               "top_logprobs": 0, "frequency_penalty": 0.5, "presence_penalty": 0.25},
     "openvino": {"max_tokens": 9, "seed": 2**63 - 1, "stop": ["END"], "top_k": -1,
-                 "repetition_penalty": 1.5, "frequency_penalty": 0.5},
+                 "repetition_penalty": 1.5, "frequency_penalty": 0.5, "presence_penalty": 0.25},
     "transformers": {"max_tokens": 9, "seed": 2**63 - 1, "stop": ["END"]},
 }  # fmt: skip
 
@@ -214,7 +215,17 @@ def test_one_call_at_a_time() -> None:
     request.parallel_tool_calls = False
     assert Feature.SINGLE_TOOL_CALL in set(asked(request))
     assert body(request)["parallel_tool_calls"] is False
-    assert refused(request, "tgi").violations[0].field == "parallel_tool_calls"
+    for kind in ("tgi", "sglang", "ollama"):
+        assert refused(request, kind).violations[0].field == "parallel_tool_calls"
+
+
+@pytest.mark.parametrize("kind", DIALECTS)
+def test_strict_tools_go_only_where_they_are_held_to(kind: str) -> None:
+    request = with_tools(message_pb2.ToolChoice.MODE_AUTO)
+    if kind in ("ollama", "openvino", "transformers"):
+        assert refused(request, kind).violations[0].field == "tools[].strict"
+    else:
+        assert body(request, kind)["tools"][1]["function"]["strict"] is True
 
 
 @pytest.mark.parametrize(

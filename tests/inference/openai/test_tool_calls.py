@@ -1,8 +1,12 @@
 """Tool calls, in the many ways in which servers cut and number them."""
 
+import itertools
+import json
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from services.errors import MeshError
 from tests.fakes import LENGTH, TOOL_CALLS
@@ -117,7 +121,7 @@ async def test_tool_calls_that_are_none_are_an_error(
     assert (await ask(backend, asking())).text() == "next"
 
 
-@pytest.mark.parametrize("arguments", ["{not json", "[]", '"text"', "{}{}", "[" * 9000])
+@pytest.mark.parametrize("arguments", ["{not json", "[]", '"text"', "{}{}", "{}\ud83d", "[" * 9000])
 async def test_a_call_with_arguments_that_are_no_object_is_an_error_of_its_own(
     server: FakeServer, connect: Connect, caplog: pytest.LogCaptureFixture, arguments: str
 ) -> None:
@@ -136,6 +140,50 @@ async def test_a_call_with_arguments_that_are_no_object_is_an_error_of_its_own(
         assert arguments not in raised.value.message
     assert [record.__dict__["reason"] for record in caplog.records] == ["MALFORMED_TOOL_CALL"] * 2
     assert (await ask(backend, asking())).text() == "next"
+
+
+@pytest.mark.parametrize("pieces", [[""], [None], [], ["", ""], [" ", "\n"]])
+async def test_no_arguments_are_an_empty_object(
+    server: FakeServer, connect: Connect, pieces: list[Any]
+) -> None:
+    bare = call(0, id="a", name="f")
+    server.will(
+        *stream(
+            bare,
+            *(call(0, arguments=piece) for piece in pieces),
+            call(1, id="b", name="g", arguments=pieces[0] if pieces else None),
+            call(2, id="c", name="h", arguments='{"z": null}'),
+            chunk({}, "tool_calls"),
+        )
+    )
+    parts = [(name, json.loads(text)) for _, _, name, text in calls(await ask(connect(), asking()))]
+    assert parts == [("f", {}), ("g", {}), ("h", {"z": None})]
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    arguments=st.sampled_from(['{"zone": UTC}', "{}{}", '["UTC"]', "nullnull", '{"zone": "UTC"']),
+    places=st.lists(st.integers(0, 14), max_size=4),
+)
+async def test_arguments_that_are_no_object_are_an_error_however_they_are_cut(
+    server: FakeServer, connect: Connect, arguments: str, places: list[int]
+) -> None:
+    borders = [0, *sorted(places), len(arguments)]
+    pieces = [arguments[a:b] for a, b in itertools.pairwise(borders)]
+    parts = (call(0, arguments=piece) for piece in pieces)
+    server.scripts.clear()
+    server.will(*stream(call(0, id="a", name="f"), *parts, chunk({}, "tool_calls")))
+    with pytest.raises(MeshError) as raised:
+        await ask(connect(), asking())
+    assert raised.value.reason_name == "MALFORMED_TOOL_CALL"
+    assert raised.value.metadata == {"tool": "f"}
+
+
+async def test_a_call_without_arguments_that_the_limit_cut_short_may_have_had_some(
+    server: FakeServer, connect: Connect
+) -> None:
+    server.will(*stream(call(0, id="a", name="f", arguments=""), chunk({}, "length")))
+    assert calls(await ask(connect(), asking())) == [(0, "a", "f", "")]
 
 
 async def test_a_call_that_the_limit_cut_short_is_given_as_it_is(
