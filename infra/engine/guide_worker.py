@@ -28,7 +28,7 @@ class Compiler:
 
     def __init__(self, model: Path) -> None:
         self._tokenizer = openvino_genai.Tokenizer(str(model))
-        self._graph = _tiny_graph(ModelCard.read(model).vocabulary)
+        self._graph = tiny_graph(ModelCard.read(model).vocabulary)
         self._pipeline: openvino_genai.ContinuousBatchingPipeline | None = None
 
     def verdict(self, guide: Guide) -> Verdict:
@@ -68,7 +68,7 @@ def structured_output(guide: Guide) -> openvino_genai.StructuredOutputConfig:
     return config
 
 
-def _tiny_graph(vocabulary: int) -> openvino.Model:
+def tiny_graph(vocabulary: int) -> openvino.Model:
     """Return one attention layer of one head, without any knowledge."""
     ids, positions = _parameter("input_ids", [-1, -1]), _parameter("position_ids", [-1, -1])
     mask, beam = _parameter("attention_mask", [-1, -1]), _parameter("beam_idx", [-1], np.int32)

@@ -7,6 +7,7 @@ from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import message_pb2
 from services import errors
 from services.inference import features, tools
+from services.inference.schema.hold import hold
 
 _JSON_OBJECT = '{"type": "object"}'
 _SCHEMA_FIELD = "response_format.json_schema.schema"
@@ -25,7 +26,8 @@ def form(request: pb.GenerateRequest) -> Form | None:
     """Return the form that a request asks for, if it does.
 
     Raises:
-        MeshError: INVALID_REQUEST, for a schema that is none, or two forms at once.
+        MeshError: INVALID_REQUEST, for a schema that is none, or strict where the engine cannot be
+            held to it, or for two forms at once.
     """
     asked = _of_response(request.response_format)
     called = _of_tool_choice(request)
@@ -41,12 +43,13 @@ def _of_response(response_format: message_pb2.ResponseFormat) -> Form | None:
         case "json_object" if response_format.json_object:
             return Form(_JSON_OBJECT, None, "response_format.json_object")
         case "json_schema":
-            schema = response_format.json_schema.schema
+            wanted = response_format.json_schema
             try:
-                json.loads(schema)
+                schema = json.loads(wanted.schema)
             except (ValueError, RecursionError):
                 raise errors.invalid_field(_SCHEMA_FIELD, "must be JSON") from None
-            return Form(schema, None, _SCHEMA_FIELD)
+            held = hold(schema, _SCHEMA_FIELD, is_strict=wanted.strict)
+            return Form(json.dumps(held), None, _SCHEMA_FIELD)
         case "regex":
             return Form(None, response_format.regex, "response_format.regex")
     return None
@@ -60,9 +63,8 @@ def _of_tool_choice(request: pb.GenerateRequest) -> Form | None:
             if choice.name not in names:
                 raise errors.invalid_field("tool_choice.name", "must be the name of one of tools")
             index = names.index(choice.name)
-            schema = tools.parameters(request.tools[index], index)
-            text = request.tools[index].parameters_schema or json.dumps(schema)
-            return Form(text, None, tools.parameters_field(index))
+            schema = tools.held_parameters(request.tools[index], index)
+            return Form(json.dumps(schema), None, tools.parameters_field(index))
         case message_pb2.ToolChoice.MODE_REQUIRED:
             if not request.tools:
                 raise errors.invalid_field(

@@ -28,7 +28,8 @@ def structural_tag(
     with.
 
     Raises:
-        MeshError: INVALID_REQUEST, for parameters that are not described by a JSON Schema.
+        MeshError: INVALID_REQUEST, for parameters that are not described by a JSON Schema, or that
+            are strict where the engine cannot be held to them.
     """
     if not features.may_call_strictly(request):
         return None
@@ -36,7 +37,7 @@ def structural_tag(
         tool if tool.strict else message_pb2.Tool(name=tool.name, parameters_schema=_ANY_ARGUMENTS)
         for tool in request.tools
     ]
-    schemas = {tool.name: tools.parameters(tool, index) for index, tool in enumerate(held)}
+    schemas = {tool.name: tools.held_parameters(tool, index) for index, tool in enumerate(held)}
     match tool_format:
         case ToolFormat.HERMES:
             calls = _hermes(schemas)

@@ -7,6 +7,7 @@ from typing import Any
 
 from catenary.v1 import message_pb2 as pb
 from services import errors
+from services.inference.schema.hold import hold
 
 Schema = Mapping[str, Any]
 """A JSON Schema."""
@@ -28,7 +29,9 @@ def for_template(
             "function": {
                 "name": protect(tool.name),
                 "description": protect(tool.description),
-                "parameters": _changed(tool, index, lambda schema: _each_text(schema, protect)),
+                "parameters": _changed(
+                    parameters(tool, index), index, lambda schema: _each_text(schema, protect)
+                ),
             },
         }
         for index, tool in enumerate(tools)
@@ -53,6 +56,18 @@ def parameters(tool: pb.Tool, index: int) -> Schema:
     return schema
 
 
+def held_parameters(tool: pb.Tool, index: int) -> Schema:
+    """Return the schema that the engine holds a tool's arguments to.
+
+    Raises:
+        MeshError: INVALID_REQUEST, if there is none, or the tool is strict and the engine cannot
+            be held to all of it.
+    """
+    schema = dict(parameters(tool, index))
+    held: Schema = hold(schema, parameters_field(index), is_strict=tool.strict)
+    return held
+
+
 def parameters_field(index: int) -> str:
     """Return where in a request the arguments of a tool are described."""
     return f"tools[{index}].parameters_schema"
@@ -62,7 +77,8 @@ def calls_schema(tools: Sequence[pb.Tool], *, may_be_many: bool) -> Schema:
     """Return the schema of an array of calls.
 
     Raises:
-        MeshError: INVALID_REQUEST, for parameters that are not described by a JSON Schema.
+        MeshError: INVALID_REQUEST, for parameters that are not described by a JSON Schema, or that
+            are strict where the engine cannot be held to them.
     """
     calls = {
         "type": "array",
@@ -70,17 +86,19 @@ def calls_schema(tools: Sequence[pb.Tool], *, may_be_many: bool) -> Schema:
         "items": {"anyOf": [_call_schema(tool.name) for tool in tools]},
         # Each keeps its place in a document of its own, and so do the references inside it.
         "$defs": {
-            tool.name: _changed(tool, index, partial(_moved, root=f"#/$defs/{tool.name}"))
+            tool.name: _changed(
+                held_parameters(tool, index), index, partial(_moved, root=f"#/$defs/{tool.name}")
+            )
             for index, tool in enumerate(tools)
         },
     }
     return calls if may_be_many else {**calls, "maxItems": 1}
 
 
-def _changed(tool: pb.Tool, index: int, change: Callable[[Schema], Any]) -> Any:
+def _changed(schema: Schema, index: int, change: Callable[[Schema], Any]) -> Any:
     """Return the schema of a tool's arguments, changed all through."""
     try:
-        return change(parameters(tool, index))
+        return change(schema)
     except RecursionError:
         raise errors.invalid_field(parameters_field(index), "is nested too deeply") from None
 

@@ -55,6 +55,44 @@ async def test_a_call_that_the_limit_cuts_is_given_as_it_is(tmp_path: Path) -> N
     assert answer.finished.choices[0].finish_reason == message_pb2.FINISH_REASON_LENGTH
 
 
+@pytest.mark.parametrize(
+    ("written", "calls"),
+    [
+        ('[{"na', []),
+        ('[{"name": "weather"', [("weather", "")]),
+        ('[{"name": "weather", "arguments": {"city": "De', [("weather", '{"city": "De')]),
+        ('[{"name": "weather", "arguments": {}}, {"name": "wea', [("weather", "{}")]),
+    ],
+)
+async def test_a_call_that_must_come_and_that_the_limit_cuts_is_still_a_call(
+    tmp_path: Path, written: str, calls: list[tuple[str, str]]
+) -> None:
+    for pieces in ([written], [*written]):
+        link, _ = backend(tmp_path, QWEN, said(*pieces, finish="length"))
+        request = asking_with_a_tool()
+        request.tool_choice.mode = message_pb2.ToolChoice.MODE_REQUIRED
+        answer = await ask(link, request)
+        told = [piece for delta in answer.deltas for piece in delta.tool_calls]
+        arguments = "".join(piece.arguments for piece in told)
+        assert [(piece.name, arguments) for piece in told if piece.name] == calls
+        assert answer.text() == ""
+        assert answer.finished.choices[0].finish_reason == message_pb2.FINISH_REASON_LENGTH
+
+
+async def test_the_named_call_that_the_limit_cuts_is_still_a_call(tmp_path: Path) -> None:
+    for written in (" ", '{"city": "De'):
+        link, _ = backend(tmp_path, QWEN, said(written, finish="length"))
+        request = asking_with_a_tool()
+        request.tool_choice.mode = message_pb2.ToolChoice.MODE_NAMED
+        request.tool_choice.name = "weather"
+        answer = await ask(link, request)
+        told = [piece for delta in answer.deltas for piece in delta.tool_calls]
+        assert [piece.name for piece in told if piece.name] == ["weather"]
+        assert "".join(piece.arguments for piece in told) == written.strip()
+        assert answer.text() == ""
+        assert answer.finished.choices[0].finish_reason == message_pb2.FINISH_REASON_LENGTH
+
+
 async def test_an_only_call_that_is_not_json_is_an_error_though_more_follows(
     tmp_path: Path,
 ) -> None:

@@ -1,5 +1,6 @@
 """Strict tools that the model is free to call: its calls keep to their schemas."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from services.errors import MeshError
 from services.inference import Inference
 from services.inference.formats import TOOL_READINGS, ToolFormat
 from services.inference.prompted import PromptedBackend
+from services.inference.schema.hold import hold
 from services.inference.structural_tag import structural_tag
 from tests.inference.asking import ask, asking, generated
 from tests.inference.parsing.reading import shown
@@ -19,7 +21,7 @@ from tests.inference.scripted import backend, said
 from tests.inference.templates import QWEN
 
 FORMATS = [ToolFormat.HERMES, ToolFormat.LLAMA3, ToolFormat.MISTRAL]
-ANY = {"type": "object"}
+ANY = {"type": "object", "additionalProperties": True}
 WEATHER = {
     "type": "object",
     "properties": {"city": {"$ref": "#/$defs/City"}},
@@ -27,6 +29,7 @@ WEATHER = {
     "additionalProperties": False,
     "$defs": {"City": {"enum": ["Delft", "Leiden"]}},
 }
+HELD = hold(copy.deepcopy(WEATHER), "tools", is_strict=True)
 ARGUMENTS = {"city": "Delft"}
 
 
@@ -83,7 +86,7 @@ def test_a_tool_that_is_not_strict_takes_any_object(tool_format: ToolFormat) -> 
             assert schema["$defs"]["clock"] == ANY
             assert schema["$defs"]["weather"]["required"] == ["city"]
         else:
-            assert schema == (WEATHER if "weather" in tag["begin"] else ANY)
+            assert schema == (HELD if "weather" in tag["begin"] else ANY)
 
 
 def test_one_call_is_one_element_of_an_array() -> None:
@@ -157,11 +160,26 @@ async def test_the_engine_takes_each_tag_and_keeps_to_it(
         assert len(dense) > len("".join(tag["begin"].split()))
 
 
-async def test_a_schema_that_does_not_compile_is_told_and_harms_nobody(link: Inference) -> None:
-    broken = strict()
-    broken.tools[0].parameters_schema = '{"properties": {"a": {"$ref": "#/nowhere"}}}'
+async def test_a_tag_that_does_not_compile_is_told_and_harms_nobody(link: Inference) -> None:
+    broken = {"type": "structural_tag", "format": {"type": "json_schema", "json_schema": False}}
     with pytest.raises(MeshError) as caught:
-        await generated(pocket(link), structural_tag(broken, ToolFormat.HERMES) or "")
+        await generated(pocket(link), json.dumps(broken))
     assert caught.value.reason_name == "INVALID_REQUEST"
     assert caught.value.violations[0].field == "tools"
     assert (await ask(link, asking(max_output_tokens=5))).text()
+
+
+@pytest.mark.parametrize("tool_format", FORMATS)
+def test_strict_tools_are_refused_for_what_no_guide_holds_to(tool_format: ToolFormat) -> None:
+    request = strict()
+    count = {"type": "object", "properties": {"n": {"type": "integer", "multipleOf": 5}}}
+    request.tools[0].parameters_schema = json.dumps(count)
+    with pytest.raises(MeshError) as caught:
+        structural_tag(request, tool_format)
+    (violation,) = caught.value.violations
+    assert violation.field == "tools[0].parameters_schema"
+    assert violation.description.startswith("/properties/n/multipleOf ")
+    request.tools[0].strict = False
+    request.tools[1].strict = True
+    request.tools[1].parameters_schema = json.dumps(WEATHER)
+    assert structural_tag(request, tool_format)

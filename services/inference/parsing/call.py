@@ -14,13 +14,14 @@ _ARGUMENTS = frozenset({"arguments", "parameters"})
 _OTHERS = frozenset({"id", "type"})
 
 
-def call(source: Source, tools: Container[str]) -> Reading[None]:
-    """Read a call of one of the tools.
+def call(source: Source, tools: Container[str], *, is_certain: bool = False) -> Reading[None]:
+    """Read a call of one of the tools; where it is certainly one, it begins with its name.
 
     Raises:
         UnexpectedError: there is none.
     """
     name = arguments = ""
+    head = (Kind.CALL, "")
     yield from source.space()
     yield from source.expect("{")
     yield from source.space()
@@ -30,9 +31,13 @@ def call(source: Source, tools: Container[str]) -> Reading[None]:
             name = yield from string(source)
             if name not in tools:
                 raise UnexpectedError
+            head = (Kind.CALL, name)
+            if is_certain:
+                yield from source.take(*head)
+                head = (Kind.ARGUMENTS, "")
         elif key in _ARGUMENTS:
             if name and (yield from source.peek()) == "{":
-                yield from source.take(Kind.CALL, name)
+                yield from source.take(*head)
                 yield from attempt(source, _rest(source))
                 return
             arguments = yield from _held(source)
@@ -43,22 +48,22 @@ def call(source: Source, tools: Container[str]) -> Reading[None]:
         yield from _separator(source)
     if not name:
         raise UnexpectedError
-    yield from source.take(Kind.CALL, name)
+    yield from source.take(*head)
     yield Part(Kind.ARGUMENTS, "", arguments or "{}")
 
 
-def array(source: Source, tools: Container[str]) -> Reading[None]:
-    """Read an array of calls.
+def array(source: Source, tools: Container[str], *, is_certain: bool = False) -> Reading[None]:
+    """Read an array of calls; where each is certainly one, it begins with its name.
 
     Raises:
         UnexpectedError: there is none, or one of its elements is no call.
     """
     yield from source.space()
     yield from source.expect("[")
-    yield from call(source, tools)
+    yield from call(source, tools, is_certain=is_certain)
     yield from source.space_of(Kind.ARGUMENTS)
     while (yield from source.marker(",")):
-        yield from call(source, tools)
+        yield from call(source, tools, is_certain=is_certain)
         yield from source.space_of(Kind.ARGUMENTS)
     yield from source.expect("]")
     yield from source.take(Kind.ARGUMENTS, "")

@@ -42,15 +42,19 @@ def mistral(source: Source, tools: Container[str]) -> Reading[None]:
 
 def named(source: Source, tool: str) -> Reading[None]:
     """Read the arguments of the one tool that is called: nothing else can be there."""
-    yield from source.space_of(Kind.ARGUMENTS)
     if (yield from source.more()):
         yield from source.take(Kind.CALL, tool)
+        yield from source.space_of(Kind.ARGUMENTS)
         yield from source.rest(Kind.ARGUMENTS)
 
 
 def required(source: Source, tools: Container[str]) -> Reading[None]:
-    """Read an array of calls: nothing else can be there."""
-    yield from attempt(source, array(source, tools))
+    """Read an array of calls: nothing else can be there. What is cut is never text."""
+    try:
+        yield from array(source, tools, is_certain=True)
+    except UnexpectedError:
+        is_cut = source.is_whole and source.at == len(source.text)
+        yield from source.take(*((Kind.ARGUMENTS, "") if is_cut else (Kind.TEXT, None)))
     yield from source.rest(Kind.TEXT)
 
 

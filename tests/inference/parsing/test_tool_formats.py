@@ -155,7 +155,21 @@ def test_white_space_without_end_is_not_held_back() -> None:
 def test_the_arguments_of_the_one_tool_that_is_called() -> None:
     read = partial(named, tool="look")
     assert shown(read, ' {"a"', ": 1}") == Shown("", "", [("look", '{"a": 1}')])
+    assert shown(read, " ") == Shown("", "", [("look", "")])
     assert shown(read, "") == Shown()
+
+
+def test_a_call_that_must_come_is_never_text_wherever_it_is_cut() -> None:
+    read, text = reading(required), f" [ {LOOK} , {TIME.replace('{}', '{ }')} ]"
+    whole = shown(read, text).calls
+    for place in range(len(text)):
+        got = shown(read, text[:place])
+        assert got.text == ""
+        assert raw(read, text[:place]) == text[:place]
+        for (name, arguments), (known, expected) in zip(got.calls, whole, strict=False):
+            assert name == known
+            assert expected.startswith(arguments)
+    assert shown(read, text[: text.index('"look"') + 6]).calls == [("look", "")]
 
 
 FRAGMENTS = (

@@ -1,0 +1,1 @@
+"""JSON Schemas that an engine is held to."""
