@@ -14,7 +14,7 @@ VENDORED := third_party/protos/buf/validate/validate.proto \
 STUBS := buf/validate catenary/config/v1 catenary/v1 xds/data/orca/v3
 
 .DEFAULT_GOAL := help
-.PHONY: help up test bench check format lint types protos fresh fix gen lock
+.PHONY: help up test bench soak check format lint types protos fresh fix gen lock
 .DELETE_ON_ERROR:
 
 help: ## List the commands
@@ -28,6 +28,9 @@ test: check $(BIN)/.stock ## Run every check and every test; ARGS go to pytest
 
 bench: $(BIN)/.dev ## Measure what the chain costs, in one run
 	$(BIN)/python -m bench $(ARGS)
+
+soak: $(BIN)/.dev ## Send 20,000 requests, and see that nothing grows
+	$(BIN)/python -m bench.soak $(ARGS)
 
 check: format lint types protos fresh ## Run every check, but no test
 

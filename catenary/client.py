@@ -73,12 +73,19 @@ class Client:
         Raises:
             CallError: the mesh does not tell.
         """
+        return (await self.list_models()).models
+
+    async def list_models(self) -> models_pb2.ListModelsResponse:
+        """Return the models that can be asked for, and whether these are the ones configured.
+
+        Raises:
+            CallError: the mesh does not tell.
+        """
         stub = models_pb2_grpc.ModelsStub(self._channel)
         try:
-            reply = await stub.ListModels(models_pb2.ListModelsRequest(), timeout=_MODELS_TIMEOUT_S)
+            return await stub.ListModels(models_pb2.ListModelsRequest(), timeout=_MODELS_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             raise _call_error(error) from None
-        return reply.models
 
 
 def _call_error(error: grpc.aio.AioRpcError) -> CallError:

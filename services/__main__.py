@@ -48,7 +48,9 @@ def build(process: Process) -> Sequence[Service]:
     unary = GatewayUnary(
         process.unary_hop("inference", inference), config.gateway, places, config.router.aliases
     )
-    return surfaces(chain, process.unary_hop("gateway", unary), fleet, process.tracing)
+    return surfaces(
+        chain, process.unary_hop("gateway", unary), fleet, process.served, process.tracing
+    )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import grpc
 from catenary.v1 import models_pb2 as pb
 from catenary.v1 import models_pb2_grpc
 from services import errors, rpc_status
+from services.served import Served
 from services.server import Service
 
 _TIMEOUT_S = 5.0
@@ -57,8 +58,9 @@ async def find(catalogue: Catalogue, name: str) -> pb.Model:
 class ModelsServicer(models_pb2_grpc.ModelsServicer):
     """Serves `catenary.v1.Models`; whoever serves callers from outside checks what they ask."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, served: Served) -> None:
         self._catalogue = catalogue
+        self._served = served
 
     async def ListModels(  # noqa: N802 - gRPC's name
         self,
@@ -70,7 +72,9 @@ class ModelsServicer(models_pb2_grpc.ModelsServicer):
             cards = await self._catalogue.cards()
         except errors.MeshError as error:
             await rpc_status.abort(context, error)
-        return pb.ListModelsResponse(models=[cards[name] for name in sorted(cards)])
+        return pb.ListModelsResponse(
+            models=[cards[name] for name in sorted(cards)], refusal=self._served.refusal
+        )
 
     async def GetModel(  # noqa: N802 - gRPC's name
         self,

@@ -210,6 +210,16 @@ def upstream_failed(upstream: str) -> MeshError:
     )
 
 
+def engine_restarting(model: str, retry_after_s: float) -> MeshError:
+    """Build the error for a call that comes while the model's engine, which died, is not back."""
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_UPSTREAM_UNREACHABLE,
+        f"the engine of model {model!r} is restarting; try again in {retry_after_s:.1f} s",
+        {"upstream": "engine", "model": model},
+        retry_after_s,
+    )
+
+
 def malformed_tool_call(tool: str) -> MeshError:
     """Build the error for a call of a tool that the model wrote, and that is none."""
     return MeshError(

@@ -92,6 +92,8 @@ class _Read(NamedTuple):
     models: ModelsConfig
     models_were: reload.Snapshot | None
     """The file of the models, as it was read."""
+    refused: config.ConfigError | None
+    """Why it is not what is served."""
 
 
 Build = Callable[[Process], Sequence[server.Service]]
@@ -132,13 +134,14 @@ def _read(arguments: argparse.Namespace) -> _Read:
     if arguments.models_kept is None:
         models = config.load_models(arguments.models)
         config.check_aliases(arguments.config, loaded.router.aliases, models)
-    else:
-        models = config.load_models(arguments.models_kept)
-        try:
-            models = models if models_were is None else _following(models, loaded, arguments)
-        except config.ConfigError as error:
-            logger.error("configuration refused", extra={"problem": str(error)})  # noqa: TRY400
-    return _Read(loaded, models, models_were)
+        return _Read(loaded, models, models_were, None)
+    models = config.load_models(arguments.models_kept)
+    try:
+        models = models if models_were is None else _following(models, loaded, arguments)
+    except config.ConfigError as error:
+        logger.error("configuration refused", extra={"problem": str(error)})  # noqa: TRY400
+        return _Read(loaded, models, models_were, error)
+    return _Read(loaded, models, models_were, None)
 
 
 def _following(
@@ -171,6 +174,9 @@ async def _run(name: str, build: Build, read: _Read, arguments: argparse.Namespa
             repository=None if loaded.inference.triton_address else arguments.repository,
         )
 
+        if read.refused is not None:
+            process.served.refuse(read.refused)
+
         def next_models() -> ModelsConfig:
             return _following(process.served.config, loaded, arguments)
 
@@ -181,7 +187,11 @@ async def _run(name: str, build: Build, read: _Read, arguments: argparse.Namespa
                 services = build(process)
                 following = asyncio.create_task(
                     reload.follow(
-                        arguments.models, read.models_were, next_models, process.served.take
+                        arguments.models,
+                        read.models_were,
+                        next_models,
+                        process.served.take,
+                        process.served.refuse,
                     )
                 )
                 process.closing.push_async_callback(_cancelled, following)

@@ -35,6 +35,8 @@ async def follow(
     taken: Snapshot | None,
     load: Callable[[], Loaded],
     take: Callable[[Loaded], None],
+    refuse: Callable[[ConfigError], None],
+    *,
     poll_s: float = _POLL_S,
 ) -> NoReturn:
     """Take over what the file says whenever it has changed, until cancelled.
@@ -47,6 +49,7 @@ async def follow(
         taken: the file as it was when it was read first.
         load: reads and validates the file, in a thread; raises ConfigError when it is no good.
         take: takes over what was loaded.
+        refuse: is told why the file is no good.
         poll_s: how often the file is looked at; it must rest so long before it is read.
     """
     seen = taken
@@ -61,6 +64,7 @@ async def follow(
             loaded = await asyncio.to_thread(load)
         except ConfigError as error:
             logger.error("configuration refused", extra={"problem": str(error)})  # noqa: TRY400
+            refuse(error)
         else:
             take(loaded)
             logger.info("configuration taken over", extra={"file": str(file)})

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from catenary.config.v1.models_pb2 import ModelsConfig
 from services import models
+from services.config import ConfigError
 
 Take = Callable[[ModelsConfig], None]
 
@@ -19,6 +20,8 @@ class Served:
         """Every name that can be asked for; it changes as the versions do."""
         self.labels = self.names | aliases.keys()
         """These names and the aliases: the only ones that become labels of metrics."""
+        self.refusal = ""
+        """Why models.yaml, as it stands, is not what is served; empty while it is."""
         self._aliases = frozenset(aliases)
         self._takers: list[Take] = []
 
@@ -27,9 +30,14 @@ class Served:
         self._takers.append(take)
         take(self.config)
 
+    def refuse(self, error: ConfigError) -> None:
+        """Serve on what is served: the file has changed, and cannot be used."""
+        self.refusal = error.refusal
+
     def take(self, config: ModelsConfig) -> None:
         """Serve these models from now on."""
         self.config = config
+        self.refusal = ""
         self.versions.clear()
         self.versions.update(models.versions(config))
         self.labels.clear()

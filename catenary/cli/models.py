@@ -23,9 +23,9 @@ def models(
     address: Address = DEFAULT_ADDRESS,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show the models of a mesh; exit with 1 if one does not serve as it should."""
+    """Show the models of a mesh; exit with 1 if not all serves as models.yaml says."""
     try:
-        cards = asyncio.run(_ask(address))
+        told = asyncio.run(_ask(address))
     except CallError as error:
         unreachable = error.code == grpc.StatusCode.UNAVAILABLE and not error.reason
         problem = (
@@ -34,18 +34,20 @@ def models(
         typer.echo(problem, err=True)
         raise typer.Exit(1) from None
     if as_json:
-        reply = ListModelsResponse(models=cards)
-        typer.echo(json_format.MessageToJson(reply, preserving_proto_field_name=True))
+        typer.echo(json_format.MessageToJson(told, preserving_proto_field_name=True))
     else:
         # A row is a line, in a pipe and in a narrow terminal too.
-        Console(width=300).print(_table(cards))
-    if any(card.problem or card.state != Model.STATE_READY for card in cards):
+        Console(width=300).print(_table(told.models))
+        if told.refusal:
+            typer.secho(told.refusal, fg="red")
+    serving = all(not card.problem and card.state == Model.STATE_READY for card in told.models)
+    if told.refusal or not serving:
         raise typer.Exit(1)
 
 
-async def _ask(address: str) -> Sequence[Model]:
+async def _ask(address: str) -> ListModelsResponse:
     async with Client(address) as client:
-        return await client.models()
+        return await client.list_models()
 
 
 def _table(cards: Sequence[Model]) -> Table:

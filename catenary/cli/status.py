@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -15,6 +16,7 @@ from catenary.cli import record
 from catenary.cli.models import state
 from catenary.cli.options import PortBase, StateDir
 from catenary.client import CallError, Client
+from catenary.v1.models_pb2 import ListModelsResponse, Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,32 +36,38 @@ def status(port_base: PortBase = None, state_dir: StateDir = None) -> None:
         where = f" with --port-base {port_base}" if port_base else ""
         typer.echo(f"no mesh is running{where}; `make up` starts one", err=True)
         raise typer.Exit(1)
-    conditions, models = asyncio.run(_ask(mesh))
+    conditions, told = asyncio.run(_ask(mesh))
     # A row is a line, in a pipe and in a narrow terminal too: addresses are there to be copied.
     console = Console(width=300)
     console.print(_table(mesh, conditions))
-    console.print(f"placement {mesh.placement}{models}", style="dim")
-    if not all(condition.healthy for condition in conditions):
+    console.print(f"placement {mesh.placement}{_models(told.models)}", style="dim")
+    if told.refusal:
+        typer.secho(told.refusal, fg="red")
+    if told.refusal or not all(condition.healthy for condition in conditions):
         raise typer.Exit(1)
 
 
-async def _ask(mesh: record.MeshRecord) -> tuple[list[Condition], str]:
+async def _ask(mesh: record.MeshRecord) -> tuple[list[Condition], ListModelsResponse]:
     conditions = asyncio.gather(*(_condition(mesh, part) for part in mesh.parts))
-    return await conditions, await _models(mesh)
+    return await conditions, await _listed(mesh)
 
 
-async def _models(mesh: record.MeshRecord) -> str:
-    """Return the models in a line, as callers are told them; nothing while nobody is told."""
+async def _listed(mesh: record.MeshRecord) -> ListModelsResponse:
+    """Return what callers are told of the models; nothing while nobody is told."""
     edge = next((part.address for part in mesh.parts if part.kind == "envoy"), None)
     if edge is None:
-        return ""
+        return ListModelsResponse()
     async with Client(edge) as client:
         try:
-            cards = await client.models()
+            return await client.list_models()
         except CallError:
-            return ""
+            return ListModelsResponse()
+
+
+def _models(cards: Sequence[Model]) -> str:
+    """Return the models as the rest of a line."""
     told = (f"{card.name} {card.version} {state(card)}" for card in cards)
-    return f", models {', '.join(told)}"
+    return f", models {', '.join(told)}" if cards else ""
 
 
 async def _condition(mesh: record.MeshRecord, part: record.PartRecord) -> Condition:

@@ -48,8 +48,15 @@ def up(
         raise _failed(f"{error.name} is not installed: pip install 'catenary[local]'") from None
 
     if model is not None and models is not None:
-        raise _failed("--model serves one model instead of those of --models: give one of the two")
+        raise _misused("--model serves one model instead of those of --models: give one of the two")
+    if not config.is_file():
+        raise _misused(f"there is no file {str(config)!r}: name the mesh's with --config")
     console, folder = Console(highlight=False), record.folder(state_dir, port_base)
+    try:
+        if model is not None:
+            single_model.check(model)
+    except (OSError, ValueError) as error:
+        raise _misused(str(error)) from None
     try:
         loaded = configuration.load(config)
         if model is None:
@@ -81,6 +88,11 @@ def up(
 def _options(port_base: int | None, state_dir: Path | None) -> str:
     given = {"--port-base": port_base, "--state-dir": state_dir}
     return " ".join(f"{name} {value}" for name, value in given.items() if value is not None)
+
+
+def _misused(reason: str) -> typer.Exit:
+    typer.echo(reason, err=True)
+    return typer.Exit(2)
 
 
 def _failed(reason: str) -> typer.Exit:

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63\x61tenary/v1/models.proto\x12\x0b\x63\x61tenary.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\"\x13\n\x11ListModelsRequest\"8\n\x12ListModelsResponse\x12\"\n\x06models\x18\x01 \x03(\x0b\x32\x12.catenary.v1.Model\",\n\x0fGetModelRequest\x12\x19\n\x05model\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\"\xed\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x63ontext_window\x18\x02 \x01(\r\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\r\n\x05owner\x18\x04 \x01(\t\x12\x16\n\x0e\x63reated_unix_s\x18\x05 \x01(\x03\x12\x0f\n\x07version\x18\x06 \x01(\r\x12\x11\n\tprecision\x18\x07 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x08 \x03(\t\x12&\n\x05price\x18\t \x01(\x0b\x32\x17.catenary.v1.ModelPrice\x12\'\n\x05state\x18\n \x01(\x0e\x32\x18.catenary.v1.Model.State\x12\x0f\n\x07problem\x18\x0b \x01(\t\"k\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_LOADING\x10\x01\x12\x0f\n\x0bSTATE_READY\x10\x02\x12\x10\n\x0cSTATE_FAILED\x10\x03\x12\x15\n\x11STATE_UNREACHABLE\x10\x04\"A\n\nModelPrice\x12\r\n\x05input\x18\x01 \x01(\x01\x12\x0e\n\x06output\x18\x02 \x01(\x01\x12\x14\n\x0c\x63\x61\x63hed_input\x18\x03 \x01(\x01\x32\xda\x01\n\x06Models\x12j\n\nListModels\x12\x1e.catenary.v1.ListModelsRequest\x1a\x1f.catenary.v1.ListModelsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/catenary/v1/models\x12\x64\n\x08GetModel\x12\x1c.catenary.v1.GetModelRequest\x1a\x12.catenary.v1.Model\"&\x82\xd3\xe4\x93\x02 \x12\x1e/catenary/v1/models/{model=**}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63\x61tenary/v1/models.proto\x12\x0b\x63\x61tenary.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\"\x13\n\x11ListModelsRequest\"I\n\x12ListModelsResponse\x12\"\n\x06models\x18\x01 \x03(\x0b\x32\x12.catenary.v1.Model\x12\x0f\n\x07refusal\x18\x02 \x01(\t\",\n\x0fGetModelRequest\x12\x19\n\x05model\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\"\xed\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x63ontext_window\x18\x02 \x01(\r\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\r\n\x05owner\x18\x04 \x01(\t\x12\x16\n\x0e\x63reated_unix_s\x18\x05 \x01(\x03\x12\x0f\n\x07version\x18\x06 \x01(\r\x12\x11\n\tprecision\x18\x07 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x08 \x03(\t\x12&\n\x05price\x18\t \x01(\x0b\x32\x17.catenary.v1.ModelPrice\x12\'\n\x05state\x18\n \x01(\x0e\x32\x18.catenary.v1.Model.State\x12\x0f\n\x07problem\x18\x0b \x01(\t\"k\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_LOADING\x10\x01\x12\x0f\n\x0bSTATE_READY\x10\x02\x12\x10\n\x0cSTATE_FAILED\x10\x03\x12\x15\n\x11STATE_UNREACHABLE\x10\x04\"A\n\nModelPrice\x12\r\n\x05input\x18\x01 \x01(\x01\x12\x0e\n\x06output\x18\x02 \x01(\x01\x12\x14\n\x0c\x63\x61\x63hed_input\x18\x03 \x01(\x01\x32\xda\x01\n\x06Models\x12j\n\nListModels\x12\x1e.catenary.v1.ListModelsRequest\x1a\x1f.catenary.v1.ListModelsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/catenary/v1/models\x12\x64\n\x08GetModel\x12\x1c.catenary.v1.GetModelRequest\x1a\x12.catenary.v1.Model\"&\x82\xd3\xe4\x93\x02 \x12\x1e/catenary/v1/models/{model=**}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,15 +42,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTMODELSREQUEST']._serialized_start=100
   _globals['_LISTMODELSREQUEST']._serialized_end=119
   _globals['_LISTMODELSRESPONSE']._serialized_start=121
-  _globals['_LISTMODELSRESPONSE']._serialized_end=177
-  _globals['_GETMODELREQUEST']._serialized_start=179
-  _globals['_GETMODELREQUEST']._serialized_end=223
-  _globals['_MODEL']._serialized_start=226
-  _globals['_MODEL']._serialized_end=591
-  _globals['_MODEL_STATE']._serialized_start=484
-  _globals['_MODEL_STATE']._serialized_end=591
-  _globals['_MODELPRICE']._serialized_start=593
-  _globals['_MODELPRICE']._serialized_end=658
-  _globals['_MODELS']._serialized_start=661
-  _globals['_MODELS']._serialized_end=879
+  _globals['_LISTMODELSRESPONSE']._serialized_end=194
+  _globals['_GETMODELREQUEST']._serialized_start=196
+  _globals['_GETMODELREQUEST']._serialized_end=240
+  _globals['_MODEL']._serialized_start=243
+  _globals['_MODEL']._serialized_end=608
+  _globals['_MODEL_STATE']._serialized_start=501
+  _globals['_MODEL_STATE']._serialized_end=608
+  _globals['_MODELPRICE']._serialized_start=610
+  _globals['_MODELPRICE']._serialized_end=675
+  _globals['_MODELS']._serialized_start=678
+  _globals['_MODELS']._serialized_end=896
 # @@protoc_insertion_point(module_scope)

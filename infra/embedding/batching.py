@@ -77,11 +77,20 @@ class Batching:
     def __init__(self, compute: Compute, max_waiting_tokens: int) -> None:
         self._compute = compute
         self._max_waiting_tokens = max_waiting_tokens
-        self._waiting_tokens = 0
+        self.running = 0
+        """The texts that are computed now."""
+        self.running_tokens = 0
+        self.waiting_tokens = 0
+        """Of the texts that no batch has taken yet."""
         self._jobs: deque[_Job] = deque()
         self._thread = ThreadPoolExecutor(1, "embedding")
         self._running: asyncio.Task[None] | None = None
         self._tokens_per_s = _FIRST_TOKENS_PER_S
+
+    @property
+    def waiting(self) -> int:
+        """How many callers have texts that no batch has taken yet."""
+        return len(self._jobs)
 
     async def embed(self, texts: Sequence[Ids]) -> Vectors:
         """Return the vectors of the texts, in their order; a caller who leaves takes them back.
@@ -95,10 +104,10 @@ class Batching:
         by_length = sorted(range(len(texts)), key=lambda index: len(texts[index]), reverse=True)
         job = _Job(texts, by_length, asyncio.get_running_loop().create_future())
         tokens = job.tokens()
-        if self._jobs and self._waiting_tokens + tokens > self._max_waiting_tokens:
-            raise QueueFullError(math.ceil(self._waiting_tokens / self._tokens_per_s))
+        if self._jobs and self.waiting_tokens + tokens > self._max_waiting_tokens:
+            raise QueueFullError(math.ceil(self.waiting_tokens / self._tokens_per_s))
         self._jobs.append(job)
-        self._waiting_tokens += tokens
+        self.waiting_tokens += tokens
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._run())
         try:
@@ -117,6 +126,7 @@ class Batching:
         loop = asyncio.get_running_loop()
         while self._jobs:
             batch = self._next()
+            self.running, self.running_tokens = len(batch.taken), batch.tokens
             ids = [job.texts[index] for job, index in batch.taken]
             began = time.perf_counter()
             try:
@@ -125,6 +135,8 @@ class Batching:
                 for job, _ in batch.taken:
                     self._fail(job, error)
                 continue
+            finally:
+                self.running = self.running_tokens = 0
             tokens_per_s = batch.tokens / (time.perf_counter() - began)
             self._tokens_per_s += _NEWEST * (tokens_per_s - self._tokens_per_s)
             for (job, index), vector in zip(batch.taken, vectors, strict=True):
@@ -144,7 +156,7 @@ class Batching:
                 if not job.pending or not batch.fits(len(job.texts[job.pending[-1]])):
                     break
                 batch.add(job)
-        self._waiting_tokens -= batch.tokens
+        self.waiting_tokens -= batch.tokens
         self._jobs.rotate(-1)
         for job in {id(job): job for job, _ in batch.taken}.values():
             if not job.pending:
@@ -159,6 +171,6 @@ class Batching:
     def _leave(self, job: _Job) -> None:
         """Take back what has not been computed."""
         if job.pending:
-            self._waiting_tokens -= job.tokens()
+            self.waiting_tokens -= job.tokens()
             job.pending.clear()
             self._jobs.remove(job)

@@ -41,7 +41,7 @@ class Embedder:
         self.dimensions = shape.dimensions
         self.max_tokens = shape.max_tokens
         self._tokenizer = tokenizer
-        self._batching = Batching(compute, max_waiting_tokens)
+        self.queue = Batching(compute, max_waiting_tokens)
 
     @classmethod
     def load(cls, folder: Path, max_waiting_tokens: int = MAX_WAITING_TOKENS) -> Self:
@@ -80,7 +80,7 @@ class Embedder:
         for index, tokens in enumerate(ids):
             if len(tokens) > self.max_tokens:
                 raise TextTooLongError(index, len(tokens), self.max_tokens)
-        return Embedded(await self._batching.embed(ids), sum(map(len, ids)))
+        return Embedded(await self.queue.embed(ids), sum(map(len, ids)))
 
     async def tokenize(self, texts: Sequence[str]) -> list[Ids]:
         """Return each text's tokens, the two that enclose it included."""
@@ -90,7 +90,7 @@ class Embedder:
 
     async def close(self) -> None:
         """Give back what computes; no call is in flight."""
-        await self._batching.close()
+        await self.queue.close()
 
     def _ids(self, texts: Sequence[str]) -> list[Ids]:
         # `encode_batch` lets other threads run, which `encode` does not.

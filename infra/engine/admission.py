@@ -8,7 +8,7 @@ of it.
 import bisect
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -41,7 +41,7 @@ class Demand(NamedTuple):
     tokens: int
     """Prompts and outputs of all its sequences, at most."""
     priority: int
-    """The lowest goes first."""
+    """The lowest number is the highest priority, and goes first."""
     latest_s: float
     """By when it must begin, on the clock; infinity if it need not."""
 
@@ -58,6 +58,14 @@ class Limits:
     """Requests that wait."""
     waiting_tokens: int
     """The tokens of those that wait."""
+
+
+class Displaced(NamedTuple):
+    """A request that had to yield its place in the queue."""
+
+    identity: int
+    retry_after_s: float
+    """When, by the pace of late, a place will be free."""
 
 
 class _Waiter(NamedTuple):
@@ -97,8 +105,13 @@ class Admission:
         """How many requests wait."""
         return len(self._queue)
 
-    def enter(self, identity: int, demand: Demand, begin: Callable[[], None]) -> None:
+    def enter(
+        self, identity: int, demand: Demand, begin: Callable[[], None]
+    ) -> Sequence[Displaced]:
         """Call `begin` now, or once there is room; the demand is within the limits by itself.
+
+        In a full queue, those that would go last yield their places to whoever goes before them,
+        which only one of a higher priority does. They are returned, and wait no more.
 
         Raises:
             QueueFullError: as many requests or tokens wait as may.
@@ -109,19 +122,17 @@ class Admission:
         is_first = not self._queue or rank_s < self._queue[0][0]
         if is_first and self._is_open and self._fits(demand):
             self._admit(identity, demand, begin)
-            return
-        if (
-            len(self._queue) >= self.limits.waiting
-            or self.waiting_tokens + demand.tokens > self.limits.waiting_tokens
-        ):
-            raise QueueFullError(self._retry_after_s(demand))
+            return []
+        yielding = self._yielding(demand, rank_s)
         if now_s + self._wait_s(demand, rank_s) > demand.latest_s:
             raise TooLateError
+        displaced = [self._displace(last) for last in yielding]
         order = next(self._orders)
         self._waiters[identity] = _Waiter(rank_s, order, demand, begin)
         bisect.insort(self._queue, (rank_s, order, identity))
         self.waiting_sequences += demand.sequences
         self.waiting_tokens += demand.tokens
+        return displaced
 
     def leave(self, identity: int) -> None:
         """Give the place up, or stop waiting for one; begin whoever fits now."""
@@ -163,6 +174,30 @@ class Admission:
             del self._queue[0]
             waiter = self._forget(identity)
             self._admit(identity, waiter.demand, waiter.begin)
+
+    def _yielding(self, demand: Demand, rank_s: float) -> Sequence[int]:
+        """Return who must yield for a newcomer of this rank to wait, the last in line first.
+
+        Raises:
+            QueueFullError: there are not enough behind it.
+        """
+        requests = len(self._queue) + 1 - self.limits.waiting
+        tokens = self.waiting_tokens + demand.tokens - self.limits.waiting_tokens
+        yielding: list[int] = []
+        for last_rank_s, _, last in reversed(self._queue):
+            if (requests <= 0 and tokens <= 0) or last_rank_s <= rank_s:
+                break
+            yielding.append(last)
+            requests -= 1
+            tokens -= self._waiters[last].demand.tokens
+        if requests > 0 or tokens > 0:
+            raise QueueFullError(self._retry_after_s(demand))
+        return yielding
+
+    def _displace(self, last: int) -> Displaced:
+        """Take the place of the last in line."""
+        del self._queue[-1]
+        return Displaced(last, self._retry_after_s(self._forget(last).demand))
 
     def _forget(self, identity: int) -> _Waiter:
         waiter = self._waiters.pop(identity)

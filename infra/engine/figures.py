@@ -1,5 +1,6 @@
 """What an engine counts; its host publishes it: Triton as its own metrics, a process as its."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -46,6 +47,13 @@ class Figures:
     step_s: float = 0.0
     """What a step takes, at the mean of late: so long takes a token, at least."""
 
+    @property
+    def cached_prompt_ratio(self) -> float:
+        """The share of the prompts' tokens, ever, that the KV cache held; NaN where not told."""
+        if self.cached_prompt_tokens is None or not self.prompt_tokens:
+            return math.nan
+        return self.cached_prompt_tokens / self.prompt_tokens
+
     def count(self, work: Work) -> None:
         """Add what the engine has done."""
         self.kv_cache_usage_ratio = work.kv_cache_usage_ratio
@@ -78,11 +86,14 @@ class Metric(NamedTuple):
     attribute: str
 
 
-GAUGES = (
+QUEUE_GAUGES = (
     Metric(telemetry.ENGINE_RUNNING, "Sequences in the engine.", "running"),
     Metric(telemetry.ENGINE_RUNNING_TOKENS, "What they take at most.", "running_tokens"),
     Metric(telemetry.ENGINE_WAITING, "Requests that wait for a place.", "waiting"),
     Metric(telemetry.ENGINE_WAITING_TOKENS, "What they need at most.", "waiting_tokens"),
+)
+GAUGES = (
+    *QUEUE_GAUGES,
     Metric(telemetry.ENGINE_KV_USAGE, "The share of KV cache in use.", "kv_cache_usage_ratio"),
     Metric(telemetry.ENGINE_BATCH_SIZE, "Sequences in a step, of late.", "batch_size"),
     Metric(telemetry.ENGINE_TOKENS_PER_S, "Tokens generated a second, of late.", "tokens_per_s"),
@@ -122,6 +133,13 @@ class Load(NamedTuple):
     """Generated of late."""
     sequences_per_s: float
     """Ended of late, while there were any."""
+    batch_size: float
+    """Sequences in a step, of late."""
+    max_batch_size: float
+    """The most that a step can take."""
+    cached_prompt_ratio: float
+    """The share of the prompts' tokens that the KV cache held; NaN where the engine does not tell:
+    it travels in a tensor of floats."""
 
 
 class Publisher(Protocol):
@@ -129,4 +147,8 @@ class Publisher(Protocol):
 
     def publish(self, figures: Figures) -> None:
         """Show the figures as they are now."""
+        ...
+
+    def withdraw(self) -> None:
+        """Show them no more: the model is given up."""
         ...

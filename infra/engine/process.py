@@ -62,6 +62,8 @@ class EngineProcess:
     """Without a word for so long, it is stuck."""
     engine: str = ""
     """The engine's name, once it has been ready."""
+    is_broken: bool = False
+    """It could not be started the last time."""
     _writer: asyncio.StreamWriter | None = None
     _delivers: dict[int, Deliver] = field(default_factory=dict[int, Deliver])
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -114,6 +116,7 @@ class EngineProcess:
                 try:
                     await self._serve(host)
                 except OSError:
+                    self.is_broken = True
                     _log.exception("the engine's process cannot be started")
                 if not self._ready.is_set():
                     return
@@ -144,6 +147,7 @@ class EngineProcess:
             _log.error("the engine's process is stuck, and is killed")
             process.kill()
         finally:
+            self.is_broken = not self.is_up
             self._writer = None
             host.down()
             failed = self._fail_all()

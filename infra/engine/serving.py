@@ -2,24 +2,22 @@
 
 import asyncio
 import itertools
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import msgspec
 
 from infra.engine import demand, frames
 from infra.engine.admission import Admission, Demand, QueueFullError, TooLateError
+from infra.engine.call import Call, Caller
 from infra.engine.demand import RefusedError
 from infra.engine.engine import Generation, KvCache
 from infra.engine.failure import Failure, Reason
 from infra.engine.figures import Figures, Load, Publisher
-from infra.engine.frames import Timings
 from infra.engine.guides import Guide, GuideChecker, is_harmless
 from infra.engine.process import EngineProcess
-from infra.engine.spans import Course, EngineSpans
+from infra.engine.spans import EngineSpans
 
 _PUBLISH_S = 0.5
 _MAX_CHECKS = 4
@@ -29,42 +27,8 @@ _LEFT = Failure(Reason.CANCELLED, "the caller has left")
 _LATE = Failure(Reason.DEADLINE_EXCEEDED, "the time for the request is up")
 _TOO_LATE = Failure(Reason.DEADLINE_TOO_SHORT, "the queue is too long for the request's deadline")
 _UNTOLD = KvCache(0, 1)
-_DOWN = Failure(Reason.ENGINE_FAILED, "the engine is not running", 1.0)
-
-
-class Caller(Protocol):
-    """Whoever asked; what is to be said about the generation is said to it."""
-
-    def accept(self) -> None:
-        """The engine has taken the request: the first thing said, once."""
-        ...
-
-    def take(self, piece: frames.Piece, timings: Timings | None) -> None:
-        """Something is new; with `timings` it is the last that is said."""
-        ...
-
-    def fail(self, failure: Failure) -> None:
-        """The generation is given up: the last that is said."""
-        ...
-
-
-@dataclass(slots=True)
-class Call:
-    """A request on its way."""
-
-    id: int
-    generation: Generation
-    caller: Caller
-    trace: Mapping[str, str]
-    arrived_ns: int
-    has_left: bool = False
-    sent_tokens: int = 0
-    known_tokens: int = 0
-    """The tokens sent when the caller was last known to be there."""
-    latest_s: float = math.inf
-    """The instant of CLOCK_MONOTONIC by which it must begin to be done in time."""
-    timer: asyncio.TimerHandle | None = None
-    """Ends it when its time is up."""
+_RESTARTING = Failure(Reason.ENGINE_RESTARTING, "the engine is not running", 1.0)
+_BROKEN = Failure(Reason.ENGINE_BROKEN, "the engine cannot be started", 1.0)
 
 
 @dataclass(slots=True)
@@ -93,7 +57,7 @@ class Serving:
             generation = msgspec.structs.replace(generation, trace_headers=dict(trace))
         call = Call(next(self._ids), generation, caller, trace, time.monotonic_ns())
         self.calls[call.id] = call
-        failure = self._enter(call) if self.process.is_up else _DOWN
+        failure = self._enter(call) if self.process.is_up else self._down()
         if failure is not None:
             self._end(call, None, failure)
         return call.id
@@ -125,6 +89,9 @@ class Serving:
             kv_cache_usage_ratio=self.figures.kv_cache_usage_ratio,
             tokens_per_s=self.figures.tokens_per_s,
             sequences_per_s=admission.sequences_per_s(),
+            batch_size=self.figures.batch_size,
+            max_batch_size=admission.limits.sequences,
+            cached_prompt_ratio=self.figures.cached_prompt_ratio,
         )
 
     async def run(self) -> None:
@@ -136,6 +103,7 @@ class Serving:
         finally:
             self._stop_waiting_for_it()
             self._fail_those_that_wait()
+            self.publisher.withdraw()
             await self.guides.close()
 
     def up(self, kv_cache: KvCache) -> None:
@@ -171,13 +139,18 @@ class Serving:
     def _enter(self, call: Call) -> Failure | None:
         """Queue a request up, or return why not."""
         try:
-            self.admission.enter(call.id, self._demand(call), lambda: self._begin(call))
+            displaced = self.admission.enter(call.id, self._demand(call), lambda: self._begin(call))
         except RefusedError as refused:
             return Failure(Reason.INVALID, refused.problem, field=refused.field)
         except TooLateError:
             return _TOO_LATE
         except QueueFullError as error:
             return Failure(Reason.QUEUE_FULL, "the queue is full", error.retry_after_s)
+        for each in displaced:
+            full = Failure(
+                Reason.QUEUE_FULL, "a higher priority needs its place", each.retry_after_s
+            )
+            self._end(self.calls[each.identity], None, full)
         return None
 
     def _demand(self, call: Call) -> Demand:
@@ -211,7 +184,10 @@ class Serving:
 
     def _fail_those_that_wait(self) -> None:
         for identity in self.admission.waiting_ones():
-            self._end(self.calls[identity], None, _DOWN)
+            self._end(self.calls[identity], None, self._down())
+
+    def _down(self) -> Failure:
+        return _BROKEN if self.process.is_broken else _RESTARTING
 
     def _stop_waiting_for_it(self) -> None:
         if self._patience is not None:
@@ -245,7 +221,7 @@ class Serving:
         try:
             problem = await self.guides.problem(guide)
         except ConnectionError:
-            self._end(call, None, _DOWN)
+            self._end(call, None, self._down())
             return
         if problem:
             self._end(call, None, Failure(Reason.INVALID, problem, field=guide.field))
@@ -257,7 +233,7 @@ class Serving:
             self.process.start(call.id, call.generation, lambda update: self._deliver(call, update))
         except ConnectionError:
             # Not from inside the admission that has just let it in.
-            asyncio.get_running_loop().call_soon(self._end, call, None, _DOWN)
+            asyncio.get_running_loop().call_soon(self._end, call, None, self._down())
         else:
             call.caller.accept()
 
@@ -270,7 +246,7 @@ class Serving:
             return
         for position, piece in enumerate(update.pieces, 1):
             is_last = end is not None and position == len(update.pieces)
-            timings = _timings(call, end) if end is not None and is_last else None
+            timings = call.timings(end) if end is not None and is_last else None
             call.sent_tokens += len(piece.token_ids)
             if piece.cached_input_tokens:
                 self.figures.count_cached(piece.cached_input_tokens)
@@ -292,25 +268,4 @@ class Serving:
         del self.calls[call.id]
         self.admission.leave(call.id)
         if self.spans is not None:
-            self.spans.write(_course(call, end, generated, failure), call.trace)
-
-
-def _timings(call: Call, end: frames.End) -> Timings:
-    return Timings(
-        end.first_step_ns - call.arrived_ns,
-        end.first_token_ns - end.first_step_ns,
-        end.last_token_ns - end.first_token_ns,
-    )
-
-
-def _course(call: Call, end: frames.End | None, generated: int, failure: Failure | None) -> Course:
-    return Course(
-        arrived_ns=call.arrived_ns,
-        first_step_ns=end.first_step_ns if end is not None else 0,
-        first_token_ns=end.first_token_ns if end is not None else 0,
-        last_token_ns=end.last_token_ns if end is not None else 0,
-        ended_ns=time.monotonic_ns(),
-        input_tokens=len(call.generation.input_ids),
-        output_tokens=generated,
-        reason=failure.reason if failure is not None else "",
-    )
+            self.spans.write(call.course(end, generated, failure), call.trace)

@@ -3,6 +3,7 @@
 It ends when it is told to, or when its engine fails: whoever started it starts a new one. When the
 other end of the socket goes without a word, it takes Triton down: that is how Triton's Python stub
 dies, and Triton 2.51 neither ends the stub's streams nor starts another, and calls itself ready.
+When Triton goes, it takes the stub down: that may wait for Triton and hold on to its GIL.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import os
 import select
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -190,6 +192,9 @@ def main() -> None:
     # An engine's own processes would hold it open after this one has gone.
     os.set_inheritable(given.socket, False)  # noqa: FBT003 - it takes no keyword
     triton = None if given.triton is None else os.pidfd_open(given.triton)
+    if triton is not None:
+        watched = (triton, os.pidfd_open(os.getppid()))
+        threading.Thread(target=_take_down_with, args=watched, name="triton", daemon=True).start()
     # Ctrl-C reaches the whole group of processes; this one ends when its parent lets go of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     peer = socket.socket(fileno=given.socket)
@@ -207,6 +212,13 @@ def main() -> None:
         if triton is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(triton, signal.SIGKILL)
+
+
+def _take_down_with(triton: int, stub: int) -> None:
+    """End the stub once Triton has ended; the socket to it tells the worker then."""
+    select.select([triton], [], [])
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(stub, signal.SIGKILL)
 
 
 def _last_line(error: Exception) -> str:

@@ -7,8 +7,21 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from infra.models.cache import default_cache, prepared
+from infra.models.errors import ModelError
 from infra.models.report import Report
-from infra.models.source import last_part
+from infra.models.source import last_part, parse
+
+
+def check(source: str) -> None:
+    """Check that a source is a folder, a file or a hub's name of the kinds that are known.
+
+    Raises:
+        ModelError: it is not.
+        OSError: it cannot be read.
+    """
+    if not source.strip():
+        raise ModelError("--model", "names nothing: give a folder, a GGUF file or a hub's name")
+    parse(source)
 
 
 def write_models(source: str, folder: Path, console: Console) -> Path:

@@ -16,45 +16,47 @@ class EngineMetrics:
 
     def __init__(self, model: str) -> None:
         self._labels = {"model": model}
-        self._gauges = [
-            (gauge.attribute, _family(gauge.name, gauge, pb_utils.MetricFamily.GAUGE))
-            for gauge in GAUGES
-        ]
-        self._counters = [(counter.attribute, _counter(counter)) for counter in COUNTERS]
-        self._failures = _counter(FAILURES)
+        self._families = {
+            **{each.attribute: _gauge(each) for each in GAUGES},
+            **{each.attribute: _counter(each) for each in (*COUNTERS, FAILURES)},
+        }
         self._metrics: dict[tuple[str, str], pb_utils.Metric] = {}
         self._published: Counter[tuple[str, str]] = Counter()
 
     def publish(self, figures: Figures) -> None:
         """Hand the figures to Triton."""
-        for attribute, family in self._gauges:
-            self._metric(attribute, family).set(getattr(figures, attribute))
-        for attribute, family in self._counters:
-            value = getattr(figures, attribute)
+        for gauge in GAUGES:
+            self._metric(gauge.attribute).set(getattr(figures, gauge.attribute))
+        for counter in COUNTERS:
+            value = getattr(figures, counter.attribute)
             if value is not None:
-                self._count(attribute, family, value)
+                self._count(counter.attribute, value)
         for reason, value in figures.failures.items():
-            self._count("failures", self._failures, value, reason)
+            self._count(FAILURES.attribute, value, reason)
 
-    def _count(
-        self,
-        attribute: str,
-        family: pb_utils.MetricFamily,
-        value: int,
-        reason: Reason | None = None,
-    ) -> None:
+    def withdraw(self) -> None:
+        """Take the figures out of Triton, which shows them for as long as their families live.
+
+        Those that are left when Triton ends its stub are shown until Triton itself ends.
+        """
+        self._metrics.clear()
+        self._families.clear()
+
+    def _count(self, attribute: str, value: int, reason: Reason | None = None) -> None:
         key = (attribute, reason or "")
-        self._metric(attribute, family, reason).increment(value - self._published[key])
+        self._metric(attribute, reason).increment(value - self._published[key])
         self._published[key] = value
 
-    def _metric(
-        self, attribute: str, family: pb_utils.MetricFamily, reason: Reason | None = None
-    ) -> pb_utils.Metric:
+    def _metric(self, attribute: str, reason: Reason | None = None) -> pb_utils.Metric:
         key = (attribute, reason or "")
         if key not in self._metrics:
             further = {} if reason is None else {"reason": str(reason)}
-            self._metrics[key] = family.Metric(labels=self._labels | further)
+            self._metrics[key] = self._families[attribute].Metric(labels=self._labels | further)
         return self._metrics[key]
+
+
+def _gauge(metric: Metric) -> pb_utils.MetricFamily:
+    return _family(metric.name, metric, pb_utils.MetricFamily.GAUGE)
 
 
 def _counter(metric: Metric) -> pb_utils.MetricFamily:

@@ -7,6 +7,7 @@ from services.config.models import (
     beside,
     check_aliases,
     keep_models,
+    lasting,
     load_models,
     replace_models,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "check_aliases",
     "dotted",
     "keep_models",
+    "lasting",
     "load",
     "load_models",
     "replace_models",

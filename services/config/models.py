@@ -65,16 +65,16 @@ def _complete_server(target: pb.OpenAiTarget, given: Given[pb.ModelsConfig], fie
 def replace_models(file: Path, served: pb.ModelsConfig) -> pb.ModelsConfig:
     """Read the file anew, as what is to follow the models that are served.
 
+    Whether a model may change within its version only the inference link knows: see `Berth`.
+
     Raises:
-        ConfigError: as `load_models`; or a model has changed, and its version has not counted up.
+        ConfigError: as `load_models`; or the version of a model has counted down.
     """
     loaded = load_models(file)
     before = {model.name: model for model in served.models}
     for index, model in enumerate(loaded.models):
         old = before.get(model.name)
-        if old is None or model.version > old.version:
-            continue
-        if model.version < old.version or _lasting(model) != _lasting(old):
+        if old is not None and model.version < old.version:
             problem = f"{model.name!r} has changed: its version must count up from {old.version}"
             raise read(file, pb.ModelsConfig).error(f"models[{index}].version", problem)
     return loaded
@@ -115,7 +115,7 @@ def check_aliases(mesh_file: Path, aliases: Mapping[str, str], models: pb.Models
             raise read(mesh_file, mesh_pb2.MeshConfig).error("router.aliases", problem)
 
 
-def _lasting(model: pb.ModelConfig) -> pb.ModelConfig:
+def lasting(model: pb.ModelConfig) -> pb.ModelConfig:
     """Return the model without what may change while it is served."""
     lasting = pb.ModelConfig()
     lasting.CopyFrom(model)

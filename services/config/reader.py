@@ -24,6 +24,13 @@ class ConfigError(Exception):
     """The field's path, for example `models[0].path`; empty for the whole file."""
     problem: str
 
+    @property
+    def refusal(self) -> str:
+        """Why the file is not in force, in a line that tells nothing of where it stands."""
+        line = f"line {self.line}" if self.line else ""
+        place = ", ".join(filter(None, (line, self.field and f"field {self.field}")))
+        return ": ".join(filter(None, (f"{self.file.name} is not in force", place, self.problem)))
+
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else str(self.file)
         return (

@@ -20,6 +20,7 @@ def build(process: Process) -> Sequence[Service]:
         process.hop("gateway", gateway),
         process.unary_hop("gateway", unary),
         process.catalogue(),
+        process.served,
         process.tracing,
     )
 

@@ -8,18 +8,22 @@ from services.gateway.ledger import Ledger
 from services.gateway.models import ModelsServicer
 from services.gateway.openai.servicer import OpenAIServicer
 from services.link import Link
+from services.served import Served
 from services.server import Service, generation
 from services.tracing import Tracing
 from services.unary import Unary
 
 
-def surfaces(link: Link, unary: Unary, catalogue: Catalogue, tracing: Tracing) -> list[Service]:
+def surfaces(
+    link: Link, unary: Unary, catalogue: Catalogue, served: Served, tracing: Tracing
+) -> list[Service]:
     """Return Generation, Embeddings, Tokens, Models and OpenAI.
 
     Args:
         link: the gateway, with what observes it.
         unary: its other half, for what is no stream, observed likewise.
         catalogue: tells which models are served.
+        served: tells whether these are the ones of models.yaml.
         tracing: knows the span of the server's call.
     """
     ledger = Ledger(link)
@@ -27,7 +31,7 @@ def surfaces(link: Link, unary: Unary, catalogue: Catalogue, tracing: Tracing) -
     return [
         generation(ledger, tracing),
         *unary_calls.services(unary, tracing, identified),
-        listing(ModelsServicer(catalogue)),
+        listing(ModelsServicer(catalogue, served)),
         Service(
             openai_pb2.DESCRIPTOR.services_by_name["OpenAI"].full_name,
             lambda server: openai_pb2_grpc.add_OpenAIServicer_to_server(openai, server),

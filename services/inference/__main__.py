@@ -19,7 +19,7 @@ def build(process: Process) -> Sequence[Service]:
     return [
         generation(process.hop("inference", link), process.tracing, loads),
         *services(process.unary_hop("inference", link), process.tracing),
-        listing(ModelsServicer(fleet)),
+        listing(ModelsServicer(fleet, process.served)),
     ]
 
 

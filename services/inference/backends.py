@@ -85,7 +85,7 @@ async def build(
                 EmbeddingsBackend,
             )
 
-            return await asyncio.to_thread(EmbeddingsBackend, config)
+            return EmbeddingsBackend(config, resources.engines)
         case "openai":
             return OpenAiBackend.configured(config, card, resources.http)
     return await _prompted(config, card, resources)

@@ -15,6 +15,7 @@ from catenary.config.v1 import models_pb2 as config_pb
 from catenary.v1 import embeddings_pb2, models_pb2
 from catenary.v1 import generation_pb2 as pb
 from services import errors, models
+from services.config import lasting
 from services.errors import MeshError
 from services.inference.version import Host, Version, is_elsewhere, is_lasting, is_lost
 from services.link import Call, Events
@@ -27,6 +28,8 @@ _READY = models_pb2.Model.STATE_READY
 _LOADING = models_pb2.Model.STATE_LOADING
 _FAILED = models_pb2.Model.STATE_FAILED
 _UNREACHABLE = models_pb2.Model.STATE_UNREACHABLE
+_CHANGED = "has changed, but it serves already: its version must count up"
+"""Answers are stored by version, and one that never served may be mended without."""
 _DEFECT = "a defect; the log tells"
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
@@ -167,9 +170,7 @@ class Berth:
     async def _bring_in(self, wanted: config_pb.ModelConfig) -> bool:
         """Serve this version; return True when that may succeed later by itself."""
         if self._version is not None and self._version.config.version == wanted.version:
-            models.label(self._version.card, wanted)
-            if self._version.state == _READY:
-                self._problem = ""
+            self._keep(self._version, wanted)
             return False
         try:
             version = Version(wanted, await self._host.open(wanted))
@@ -184,6 +185,15 @@ class Berth:
         self._settled.set()
         await self._let_go(version)
         return False
+
+    def _keep(self, version: Version, wanted: config_pb.ModelConfig) -> None:
+        """Take over what may change of a version that serves; all else makes another version."""
+        if lasting(wanted) != lasting(version.config):
+            self._failed(wanted, _CHANGED, may_try_again=False)
+            return
+        models.label(version.card, wanted)
+        if version.state == _READY:
+            self._problem = ""
 
     def _lose(self, version: Version) -> None:
         if version.state == _READY:
@@ -216,11 +226,12 @@ class Berth:
         else:
             line = {"model": self.name, "version": version.config.version}
             logger.info("model serves again", extra=line)
-            if self._wanted is not None and self._wanted.version == version.config.version:
-                self._problem = ""
         async with self._arrived:
             version.state = _FAILED if problem else _READY
             self._arrived.notify_all()
+        wanted = self._wanted
+        if not problem and wanted is not None and wanted.version == version.config.version:
+            self._keep(version, wanted)
         return bool(problem)
 
     def _failed(self, wanted: config_pb.ModelConfig, problem: str, *, may_try_again: bool) -> bool:

@@ -10,6 +10,7 @@ from catenary.v1 import generation_pb2 as pb
 from infra.embedding.embedder import Embedded, Embedder
 from infra.embedding.errors import QueueFullError, TextTooLongError
 from services import errors
+from services.inference.engine_metrics import EngineCollector
 from services.link import Call, Events
 
 logger = logging.getLogger(__name__)
@@ -21,8 +22,9 @@ ENGINE = "embeddings"
 class EmbeddingsBackend:
     """One embedding model: all-MiniLM-L6-v2, unless its configuration names a folder."""
 
-    def __init__(self, config: config_pb.ModelConfig) -> None:
+    def __init__(self, config: config_pb.ModelConfig, engines: EngineCollector) -> None:
         self._config = config
+        self._engines = engines
         self._opened: Embedder | None = None
 
     @property
@@ -43,6 +45,7 @@ class EmbeddingsBackend:
             ValueError: a file is not what it should be, or the model is of another kind.
         """
         self._opened = await asyncio.to_thread(_load, self._config)
+        self._engines.queues[self._config.name] = self._opened.queue
 
     async def generate(self, request: pb.GenerateRequest, _call: Call) -> Events:
         """Refuse: the model makes vectors.
@@ -91,8 +94,12 @@ class EmbeddingsBackend:
 
     async def close(self) -> None:
         """Give back the model."""
-        if self._opened is not None:
-            await self._opened.close()
+        if self._opened is None:
+            return
+        # The version that came after it has a queue of its own.
+        if self._engines.queues[self._config.name] is self._opened.queue:
+            del self._engines.queues[self._config.name]
+        await self._opened.close()
 
     @property
     def _embedder(self) -> Embedder:

@@ -20,5 +20,13 @@ def mesh_error(model: str, failure: Failure) -> MeshError:
         case Reason.DEADLINE_EXCEEDED | Reason.CANCELLED:
             # Whoever reads this has not left, so it was the deadline, which Triton saw first.
             return errors.deadline_exceeded()
-        case Reason.ENGINE_FAILED:
-            return errors.upstream_failed("engine")
+        case Reason.ENGINE_FAILED | Reason.ENGINE_RESTARTING | Reason.ENGINE_BROKEN:
+            return _of_the_engine(model, failure)
+
+
+def _of_the_engine(model: str, failure: Failure) -> MeshError:
+    if failure.reason is Reason.ENGINE_FAILED:
+        return errors.upstream_failed("engine")
+    if failure.reason is Reason.ENGINE_RESTARTING:
+        return errors.engine_restarting(model, failure.retry_after_s or _BACKOFF_S)
+    return errors.model_unavailable(model, has_failed=True)

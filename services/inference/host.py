@@ -3,12 +3,14 @@
 import asyncio
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from catenary.config.v1.models_pb2 import ModelConfig
 from catenary.v1 import embeddings_pb2, message_pb2
 from catenary.v1 import generation_pb2 as pb
 from infra.models.process import ready
 from services import models
+from services.config.files import openvino_problem
 from services.errors import MeshError
 from services.inference import backends
 from services.inference.backend import Backend
@@ -57,11 +59,18 @@ class BackendHost:
             await ours.unload(config)
 
     async def _placed(self, config: ModelConfig) -> ModelConfig:
-        """Make the files of a version ready, load it, and return where it is."""
+        """Make the files of a version ready, load it, and return where it is.
+
+        The files are looked at again: they may be others than when models.yaml was read, and what
+        an engine says of them tells little.
+        """
         placed = ModelConfig()
         placed.CopyFrom(config)
         if config.engine in _ON_OPENVINO:
             placed.path = str(await ready(config.path))
+            problem = await asyncio.to_thread(openvino_problem, Path(placed.path))
+            if problem:
+                raise ValueError(problem)
         ours = self._ours(config)
         if ours is not None:
             placed.triton.model = await ours.load(placed)

@@ -38,13 +38,14 @@ class InProcessClient:
         return self.serving.process.engine
 
     async def open(self) -> None:
-        """Start the engine, and return when it is loaded.
+        """Start the engine, unless it is started, and return when it is loaded.
 
         Raises:
             ConnectionError: it cannot be started.
             TimeoutError: it takes too long.
         """
-        self._running = asyncio.create_task(self._run())
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
         async with asyncio.timeout(_START_S):
             await self.serving.process.ready()
 

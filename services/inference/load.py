@@ -7,6 +7,7 @@ Both are the engine's own, so replicas that share an engine weigh the same.
 
 import base64
 import math
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -49,5 +50,11 @@ class LoadReports:
                 waiting_tokens=sum(load.waiting_tokens for load in loads),
                 kv_cache_usage_ratio=max(load.kv_cache_usage_ratio for load in loads),
                 tokens_per_second=sum(load.tokens_per_s for load in loads),
+                batch_size=sum(load.batch_size for load in loads),
+                max_batch_size=sum(load.max_batch_size for load in loads),
             )
+            cached = [load.cached_prompt_ratio for load in loads]
+            told = [ratio for ratio in cached if not math.isnan(ratio)]
+            if told:
+                report.named_metrics["prompt_tokens_cached_ratio"] = statistics.fmean(told)
         return "BIN " + base64.b64encode(report.SerializeToString()).decode()

@@ -13,6 +13,7 @@ from tests.fakes import Scripted, Step, call, delta, outcome, request, started
 ERRORS = [
     errors.queue_full("pocket", 2.5),
     errors.upstream_failed("triton"),
+    errors.engine_restarting("pocket", 1.0),
     errors.deadline_exceeded(),
     errors.context_window_exceeded(900, 512, 1024),
     errors.unsupported("sampling.logit_bias", "pocket", "the engine has no such thing"),

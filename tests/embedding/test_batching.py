@@ -65,6 +65,23 @@ async def test_what_comes_while_a_batch_is_computed_makes_up_the_next(
     assert [len(batch) for batch in computing.batches] == [1, 3]
 
 
+async def test_it_tells_what_is_computed_and_what_waits(
+    batches: Batching, computing: Computing
+) -> None:
+    def told() -> tuple[int, int, int, int]:
+        return batches.running, batches.running_tokens, batches.waiting, batches.waiting_tokens
+
+    first = asyncio.create_task(batches.embed([a_text(3), a_text(4)]))
+    await computing.begins()
+    second = asyncio.create_task(batches.embed([a_text(5)] * 3))
+    await asyncio.sleep(0)
+    assert told() == (2, 7, 1, 15)
+    computing.let.release(2)
+    await asyncio.gather(first, second)
+    await batches.close()
+    assert told() == (0, 0, 0, 0)
+
+
 async def test_a_long_job_holds_nobody_up(batches: Batching, computing: Computing) -> None:
     long = asyncio.create_task(batches.embed([a_text(8)] * 1000))
     await computing.begins()

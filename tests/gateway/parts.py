@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 import grpc
 
 from catenary.config.v1.mesh_pb2 import GatewayConfig
+from catenary.config.v1.models_pb2 import ModelsConfig
 from catenary.v1 import generation_pb2, models_pb2
 from services import remote, server
 from services.config import DEFAULTS
@@ -13,6 +14,7 @@ from services.gateway.places import Places
 from services.gateway.surfaces import surfaces
 from services.gateway.unary import GatewayUnary
 from services.link import Link
+from services.served import Served
 from services.tracing import Tracing
 from services.unary import Unary
 from tests.fakes import Answering, Catalogued
@@ -58,7 +60,9 @@ async def serve_bare(
 ) -> grpc.aio.Channel:
     """Serve every surface of a link that stands where the gateway does, and connect to it."""
     tracing = Tracing()
-    services = surfaces(link, unary or Answering(), Catalogued(MODELS), tracing)
+    services = surfaces(
+        link, unary or Answering(), Catalogued(MODELS), Served(ModelsConfig(), {}), tracing
+    )
     port = await closing.enter_async_context(server.serving(services, "127.0.0.1:0", tracing, 0))
     channel = remote.connect(f"127.0.0.1:{port}", "gateway", tracing)
     closing.push_async_callback(channel.close)

@@ -115,6 +115,9 @@ async def test_the_link_hears_how_busy_the_engine_is(triton: Triton) -> None:
     assert told.rps_fractional > 0
     assert told.named_metrics["running"] >= 1
     assert 0 < told.named_metrics["kv_cache_usage_ratio"] < 1
+    assert 1 <= told.named_metrics["batch_size"] <= told.named_metrics["max_batch_size"] == 64
+    # This engine does not tell.
+    assert "prompt_tokens_cached_ratio" not in told.named_metrics
 
 
 @asynccontextmanager
@@ -141,6 +144,19 @@ async def test_an_engine_that_dies_is_counted_and_logged(tmp_path: Path) -> None
         assert said in triton.log.read_text()
     finally:
         stop(triton)
+
+
+async def test_a_stub_that_waits_for_a_triton_that_was_killed_is_taken_down(tmp_path: Path) -> None:
+    triton = start(tmp_path, served())
+    below = triton.children()
+    (stub,) = (pid for pid, command in below.items() if "backend_stub" in command)
+    # Nothing of its Python runs, as while it waits for Triton to take a metric.
+    os.kill(stub, signal.SIGSTOP)
+    triton.process.kill()
+    triton.process.wait()
+    async with asyncio.timeout(BOUND_S):
+        while any(Path(f"/proc/{pid}").exists() for pid in below):  # noqa: ASYNC110, ASYNC240
+            await asyncio.sleep(0.05)
 
 
 async def test_a_triton_killed_under_many_streams_fails_each_and_leaves_nothing(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
 
 from catenary.config.v1.models_pb2 import ModelConfig
 from catenary.v1 import embeddings_pb2 as pb
@@ -15,6 +16,7 @@ from infra.embedding.errors import QueueFullError
 from services.config import MODEL_DEFAULTS
 from services.errors import MeshError
 from services.inference.embeddings import EmbeddingsBackend
+from services.inference.engine_metrics import EngineCollector
 from tests.fakes import call, outcome, request
 
 
@@ -23,7 +25,7 @@ def backend() -> Iterator[EmbeddingsBackend]:
     config = ModelConfig()
     config.CopyFrom(MODEL_DEFAULTS)
     config.MergeFrom(ModelConfig(name="minilm", engine="embeddings"))
-    opened = EmbeddingsBackend(config)
+    opened = EmbeddingsBackend(config, EngineCollector())
     asyncio.run(opened.open())
     yield opened
     asyncio.run(opened.close())
@@ -106,7 +108,34 @@ async def test_tokens_are_counted(backend: EmbeddingsBackend) -> None:
     assert caught.value.metadata["field"] == "messages[0].content[1].media"
 
 
+async def test_its_queue_is_shown_until_it_is_given_up() -> None:
+    engines = EngineCollector()
+    registry = CollectorRegistry()
+    registry.register(engines)
+
+    def shown(name: str) -> float | None:
+        return registry.get_sample_value(f"catenary_engine_{name}", {"model": "minilm"})
+
+    config = ModelConfig(name="minilm", engine="embeddings", max_waiting_tokens=1000)
+    first, second = (EmbeddingsBackend(config, engines) for _ in range(2))
+    await first.open()
+    asked = asyncio.create_task(first.embed(texts("a cat", "a dog"), call()))
+    async with asyncio.timeout(20):
+        while shown("sequences_running") != 2:  # noqa: ASYNC110 - metrics tell nobody
+            await asyncio.sleep(0)
+    assert shown("tokens_running") == 8
+    assert (shown("sequences_waiting"), shown("tokens_waiting")) == (0, 0)
+    # What it does not know it does not tell.
+    assert shown("kv_cache_usage_ratio") is None
+    await asked
+    await second.open()
+    await first.close()
+    assert shown("sequences_running") == 0
+    await second.close()
+    assert shown("sequences_running") is None
+
+
 async def test_a_folder_that_is_not_a_model_cannot_be_opened(tmp_path: Path) -> None:
     config = ModelConfig(name="minilm", engine="embeddings", path=str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"config\.json"):
-        await EmbeddingsBackend(config).open()
+        await EmbeddingsBackend(config, EngineCollector()).open()

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import aclosing
 from pathlib import Path
 
+import grpc
 import pytest
 
 from catenary.v1 import generation_pb2 as pb
@@ -130,7 +131,9 @@ async def test_a_dead_engine_fails_its_streams_at_once_and_comes_back(tmp_path: 
                         answer = await ask(link, asking(max_output_tokens=2))
                         break
                     except MeshError as error:
-                        assert error.reason_name == "UPSTREAM_FAILED"  # noqa: PT017 - until it is back
+                        assert error.message.startswith("the engine of model 'pocket' is restart")  # noqa: PT017 - until it is back
+                        assert error.code == grpc.StatusCode.UNAVAILABLE  # noqa: PT017 - likewise
+                        assert error.retry_after_s is not None  # noqa: PT017 - likewise
                         await asyncio.sleep(0.1)
             assert answer.finished.usage.output_tokens == 2
     finally:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catenary.config.v1 import models_pb2 as config_pb
 from catenary.v1 import models_pb2
 from services.errors import MeshError
 from services.inference.berth import Timing
@@ -85,6 +86,49 @@ async def test_a_version_is_given_up_when_its_last_call_has_ended() -> None:
     async with asyncio.timeout(10):
         while host.open_backends["a"]:  # noqa: ASYNC110 - a host tells nobody
             await asyncio.sleep(0.001)
+    await fleet.close()
+
+
+def limited(version: int, max_queue: int) -> config_pb.ModelsConfig:
+    model = config_pb.ModelConfig(name="a", version=version, max_queue=max_queue)
+    return config_pb.ModelsConfig(models=[model])
+
+
+async def test_a_version_that_never_served_may_be_mended_without_another_version() -> None:
+    host = FakeHost({("a", 1): "bad"})
+    fleet = Fleet(host, NO_WAIT)
+    fleet.serve(limited(1, 5))
+    assert (await until_card(fleet, 1, FAILED)).problem == "version 1: the file is broken"
+    host.behaviour.clear()
+    fleet.serve(limited(1, 6))
+    assert not (await until_card(fleet, 1, READY)).problem
+    assert await answer(fleet) == "1"
+    await fleet.close()
+
+
+async def test_a_version_that_serves_does_not_change() -> None:
+    host = FakeHost()
+    fleet = Fleet(host, NO_WAIT)
+
+    async def until_told(problem: str) -> None:
+        async with asyncio.timeout(20):
+            while (await until_card(fleet, 1, READY)).problem != problem:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.001)
+
+    changed = "version 1: has changed, but it serves already: its version must count up"
+    fleet.serve(limited(1, 5))
+    await until_card(fleet, 1, READY)
+    fleet.serve(limited(1, 6))
+    await until_told(changed)
+    # It may be lost, and come back, and is still not what is asked for.
+    host.open_backends["a"][0].is_gone = True
+    assert await answer(fleet) == "1"
+    await until_told(changed)
+    assert (host.attempts, host.reopened) == (1, 1)
+    fleet.serve(limited(1, 5))
+    await until_told("")
+    fleet.serve(limited(2, 6))
+    assert not (await until_card(fleet, 2, READY)).problem
     await fleet.close()
 
 

@@ -8,16 +8,18 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
+import grpc
 import pytest
 import uvloop
 
 from infra.engine import frames, process
 from infra.engine.engine import Generation
+from infra.engine.figures import Figures
 from infra.engine.vocabulary import Vocabulary
 from services.errors import MeshError
 from services.inference import backends
 from services.inference.engine import EngineRequest, Piece
-from services.inference.engine_metrics import EngineCollector
+from services.inference.engine_metrics import EngineCollector, ModelFigures
 from services.inference.in_process import InProcessClient
 from services.link import Call
 from tests.inference.contract.engines import CONFIG
@@ -67,11 +69,41 @@ async def test_an_engine_that_is_killed_again_and_again_comes_back(
                 async for _ in generation:
                     pass
         assert caught.value.reason_name == "UPSTREAM_FAILED"
-        async with asyncio.timeout(30):
-            while not client.serving.process.is_up:  # noqa: ASYNC110 - it tells nobody
-                await asyncio.sleep(0.01)
+        await until_up(client)
         async with aclosing(client.generate(asked(2), Call("next"))) as generation:
             assert sum([piece.output_tokens async for piece in generation]) == 2
+
+
+async def test_while_the_engine_restarts_callers_are_told_so(
+    client: InProcessClient,
+) -> None:
+    os.kill(worker(), signal.SIGKILL)
+    while client.serving.process.is_up:  # noqa: ASYNC110 - it tells nobody
+        await asyncio.sleep(0)
+    with pytest.raises(MeshError) as caught:
+        await anext(client.generate(asked(2), Call("early")))
+    told = "the engine of model 'pocket' is restarting; try again in 1.0 s"
+    assert (caught.value.message, caught.value.retry_after_s) == (told, 1.0)
+    assert caught.value.code == grpc.StatusCode.UNAVAILABLE
+    await until_up(client)
+
+
+async def test_figures_are_shown_until_the_version_is_given_up() -> None:
+    collector = EngineCollector()
+    first, second = (ModelFigures("pocket", collector) for _ in range(2))
+    shown = Figures()
+    first.publish(Figures())
+    second.publish(shown)
+    first.withdraw()
+    assert collector.figures == {"pocket": shown}
+    second.withdraw()
+    assert not collector.figures
+
+
+async def until_up(client: InProcessClient) -> None:
+    async with asyncio.timeout(30):
+        while not client.serving.process.is_up:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
 
 
 def worker() -> int:

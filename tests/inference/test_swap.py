@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
@@ -21,7 +20,14 @@ from services.inference import Inference
 from services.inference.fleet import Fleet
 from tests.inference.asking import ask, asking
 from tests.inference.triton import POCKET, Triton, launch, stop
-from tests.inference.versions import configured, fleet_over, model, second_version
+from tests.inference.versions import (
+    answer_of,
+    card_when,
+    configured,
+    fleet_over,
+    model,
+    second_version,
+)
 
 _READY = models_pb2.Model.STATE_READY
 _FAILED = models_pb2.Model.STATE_FAILED
@@ -51,27 +57,6 @@ async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110 - nobody is told
             await asyncio.sleep(0.02)
-
-
-async def card_when(
-    fleet: Fleet, version: int, state: int, name: str = "pocket", problem: str = ""
-) -> models_pb2.Model:
-    """Wait until a model's card tells a version, a state, and how its problem begins."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        card = (await fleet.cards()).get(name)
-        told = (card.version, card.state) if card else None
-        if card and told == (version, state) and card.problem.startswith(problem):
-            return card
-        await asyncio.sleep(0.05)
-    raise AssertionError(await fleet.cards())
-
-
-async def answer_of(fleet: Fleet, name: str = "pocket") -> str:
-    """Return a text, with the tokens of its prompt, by which to know the version."""
-    request = asking(model=name, temperature=0, max_output_tokens=24)
-    answer = await ask(Inference(fleet.models, fleet), request)
-    return f"{answer.finished.usage.input_tokens}: {answer.text()}"
 
 
 def stub_processes(triton: Triton) -> dict[int, str]:
@@ -162,6 +147,9 @@ async def test_a_swap_under_load_loses_no_request_and_mixes_none_up(
         assert second_text != first_text
         assert set(load.texts) == {first_text, second_text}
         await until(lambda: stubs(triton) == ["pocket.v2"])
+        # Of what Triton itself counts it keeps the failures of all models that there ever were.
+        shown = triton.metrics().splitlines()
+        assert not [line for line in shown if line.startswith("catenary_") and ".v1" in line]
         assert [entry.name for entry in (folder / "models").iterdir()] == ["pocket.v2"]
 
 
@@ -243,9 +231,27 @@ async def test_a_version_that_cannot_be_loaded_leaves_the_old_one_and_the_others
         assert set(load.texts) == {text}
         # What cannot be loaded must not be there when Triton is started anew.
         assert [entry.name for entry in (folder / "models").iterdir()] == ["pocket.v1"]
+        # It has never served: it may be mended without another version.
+        fleet.serve(configured(model(2, bad), model(1, name="other")))
+        assert (await card_when(fleet, 1, _READY, "other")).problem == ""
+        assert await answer_of(fleet, "other") == text
         fleet.serve(configured(model(3)))
         assert (await card_when(fleet, 3, _READY)).problem == ""
         assert list(await fleet.cards()) == ["pocket"]
+        changed = model(3)
+        changed.max_sequences = 32
+        fleet.serve(configured(changed))
+        card = await card_when(fleet, 3, _READY, problem="version 3: has changed, but")
+        assert card.problem.endswith("its version must count up")
+        assert await answer_of(fleet) == text
+        fleet.serve(configured(model(3)))
+        await until_fine(fleet)
+
+
+async def until_fine(fleet: Fleet) -> None:
+    async with asyncio.timeout(20):
+        while (await fleet.cards())["pocket"].problem:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
 
 
 async def test_a_removed_model_is_refused_at_once_and_its_streams_end(

@@ -1,6 +1,8 @@
 """Versions of the pocket model that cannot be taken for each other, and fleets over real Triton."""
 
+import asyncio
 import shutil
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,10 +10,13 @@ from pathlib import Path
 from google.protobuf.duration_pb2 import Duration
 
 from catenary.config.v1 import models_pb2 as config_pb
+from catenary.v1 import models_pb2
+from services.inference import Inference
 from services.inference.berth import Timing
 from services.inference.deployment import Deployment
 from services.inference.fleet import Fleet
 from services.inference.host import BackendHost
+from tests.inference.asking import ask, asking
 from tests.inference.triton import POCKET, Triton, resources_at
 
 PROMPT_MARK = "Speak of bridges. "
@@ -64,3 +69,24 @@ async def fleet_over(triton: Triton, folder: Path, linger_s: float = 1.0) -> Asy
             yield fleet
         finally:
             await fleet.close()
+
+
+async def card_when(
+    fleet: Fleet, version: int, state: int, name: str = "pocket", problem: str = ""
+) -> models_pb2.Model:
+    """Wait until a model's card tells a version, a state, and how its problem begins."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        card = (await fleet.cards()).get(name)
+        told = (card.version, card.state) if card else None
+        if card and told == (version, state) and card.problem.startswith(problem):
+            return card
+        await asyncio.sleep(0.05)
+    raise AssertionError(await fleet.cards())
+
+
+async def answer_of(fleet: Fleet, name: str = "pocket") -> str:
+    """Return a text, with the tokens of its prompt, by which to know the version."""
+    request = asking(model=name, temperature=0, max_output_tokens=24)
+    answer = await ask(Inference(fleet.models, fleet), request)
+    return f"{answer.finished.usage.input_tokens}: {answer.text()}"

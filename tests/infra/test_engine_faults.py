@@ -1,6 +1,7 @@
 """An engine's process that throws, dies, is stuck or does not come back; deadlines; the figures."""
 
 import asyncio
+import math
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -68,6 +69,9 @@ class Published:
 
     def publish(self, figures: Figures) -> None:
         self.figures = figures
+
+    def withdraw(self) -> None:
+        self.figures = None
 
 
 @dataclass
@@ -142,12 +146,17 @@ async def test_a_fault_hits_those_in_the_engine_and_nobody_else(
         assert await bad.reason() == await beside.reason() == Reason.ENGINE_FAILED
         assert bad.failure is not None
         assert bad.failure.retry_after_s is not None
-        assert under.ask().failure is not None, "while it is down, everybody is told at once"
+        told = under.ask().failure
+        assert told is not None, "while it is down, everybody is told at once"
+        assert (told.reason, told.retry_after_s) == (Reason.ENGINE_RESTARTING, 1.0)
         # It was in nobody's way, and has lost nothing.
         assert await waits.end() is None
         await under.works()
         assert under.serving.figures.restarts == 1
-        assert under.serving.figures.failures == {Reason.ENGINE_FAILED: 3}
+        assert under.serving.figures.failures == {
+            Reason.ENGINE_FAILED: 2,
+            Reason.ENGINE_RESTARTING: 1,
+        }
     assert "and 2 generations with it" in caplog.text
     assert ("is stuck" in caplog.text) == (fault == HANG)
 
@@ -160,8 +169,12 @@ async def test_an_engine_that_does_not_come_back_soon_keeps_nobody_waiting(
         under.broken.touch()
         bad, waits = under.ask(DIE), under.ask()
         assert await bad.reason() == Reason.ENGINE_FAILED
-        assert await waits.reason() == Reason.ENGINE_FAILED
+        assert await waits.reason() in {Reason.ENGINE_RESTARTING, Reason.ENGINE_BROKEN}
         assert not waits.accepted.is_set()
+        async with asyncio.timeout(BOUND_S):
+            while not under.serving.process.is_broken:  # noqa: ASYNC110 - nobody is told
+                await asyncio.sleep(0.01)
+        assert await under.ask().reason() == Reason.ENGINE_BROKEN
         under.broken.unlink()
         # However often it has failed, it is started again.
         await under.works()
@@ -170,7 +183,23 @@ async def test_an_engine_that_does_not_come_back_soon_keeps_nobody_waiting(
 async def test_nobody_is_left_without_an_answer_when_the_engine_is_stopped(tmp_path: Path) -> None:
     async with engine(tmp_path, sequences=1) as under:
         runs, waits = under.ask(tokens=400), under.ask()
-    assert await runs.reason() == await waits.reason() == Reason.ENGINE_FAILED
+    assert await runs.reason() == Reason.ENGINE_FAILED
+    assert await waits.reason() == Reason.ENGINE_RESTARTING
+
+
+async def test_a_higher_priority_takes_the_place_of_whoever_would_go_last(tmp_path: Path) -> None:
+    async with engine(tmp_path, sequences=1, waiting=2) as under:
+        runs = under.ask(tokens=400)
+        older, newer = under.ask(priority=9), under.ask(priority=9)
+        assert await under.ask(priority=9).reason() == Reason.QUEUE_FULL
+        urgent = under.ask(priority=0)
+        failure = await newer.end()
+        assert failure is not None
+        assert failure.reason == Reason.QUEUE_FULL
+        assert failure.retry_after_s is not None
+        assert not newer.accepted.is_set()
+        assert [await each.end() for each in (runs, urgent, older)] == [None] * 3
+        await under.works()
 
 
 async def test_an_engine_that_cannot_be_started_is_told(tmp_path: Path) -> None:
@@ -247,7 +276,7 @@ async def test_no_more_tokens_are_admitted_than_the_kv_cache_holds(tmp_path: Pat
         assert not third.accepted.is_set()
         load = under.serving.load()
         assert load.utilization > 1
-        assert (load.running, load.waiting) == (2, 1)
+        assert (load.running, load.waiting, load.max_batch_size) == (2, 1, 8)
         assert await third.end() is None
         assert first.over.is_set() or second.over.is_set()
 
@@ -256,6 +285,7 @@ async def test_the_figures_tell_what_the_engine_has_done(tmp_path: Path) -> None
     async with engine(tmp_path) as under:
         figures = under.serving.figures
         assert figures.cached_prompt_tokens is None
+        assert math.isnan(under.serving.load().cached_prompt_ratio)
         await asyncio.gather(under.ask().end(), under.ask(CACHED).end())
         await under.works()
         async with asyncio.timeout(BOUND_S):
@@ -265,6 +295,7 @@ async def test_the_figures_tell_what_the_engine_has_done(tmp_path: Path) -> None
         assert figures.generated_tokens == 30
         assert figures.prompt_tokens == 6
         assert figures.cached_prompt_tokens == 1
+        assert under.serving.load().cached_prompt_ratio == 1 / 6
         assert 10 <= figures.steps <= 32
         assert 1 <= figures.batch_size <= 2
         assert figures.step_s > 0.001

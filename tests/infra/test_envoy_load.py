@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -22,7 +23,7 @@ BOUND_S = 30
 ROUND = 100
 
 
-def load(utilization: float) -> Load:
+def load(utilization: float, cached_prompt_ratio: float = math.nan) -> Load:
     return Load(
         utilization=utilization,
         running=utilization * 64,
@@ -31,6 +32,9 @@ def load(utilization: float) -> Load:
         kv_cache_usage_ratio=0.5,
         tokens_per_s=1000,
         sequences_per_s=10,
+        batch_size=5,
+        max_batch_size=64,
+        cached_prompt_ratio=cached_prompt_ratio,
     )
 
 
@@ -108,7 +112,11 @@ async def test_answers_and_errors_tell_the_load() -> None:
             "waiting_tokens": 600,
             "kv_cache_usage_ratio": 0.5,
             "tokens_per_second": 2000,
+            "batch_size": 10,
+            "max_batch_size": 128,
         }
+        reports.note("other", load(0.75, cached_prompt_ratio=0.25))
+        assert (await report_of(address)).named_metrics["prompt_tokens_cached_ratio"] == 0.25
         upstream.script = [errors.invalid_field("n", "is too high")]
         assert (await report_of(address)).eps == 0, "the caller's own mistake"
         upstream.script = [errors.queue_full("pocket", 1)]

@@ -1,52 +1,10 @@
 """Who gets a place in the engine, and when."""
 
-import math
-from dataclasses import dataclass, field
-
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from infra.engine.admission import Admission, Demand, Limits, QueueFullError, TooLateError
+from infra.engine.admission import QueueFullError, TooLateError
 from tests.fakes import Clock
-
-TOKENS = 1000
-
-
-@dataclass
-class Desk:
-    """An admission, and who has begun."""
-
-    limits: Limits
-    clock: Clock = field(default_factory=Clock)
-    begun: list[int] = field(default_factory=list)
-    admission: Admission = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.admission = Admission(self.limits, self.clock)
-        self.admission.open(TOKENS)
-
-    def enter(
-        self,
-        identity: int,
-        sequences: int = 1,
-        tokens: int = 1,
-        priority: int = 5,
-        latest_s: float = math.inf,
-    ) -> None:
-        demand = Demand(sequences, tokens, priority, latest_s)
-        self.admission.enter(identity, demand, lambda: self.begun.append(identity))
-
-    def serve(self, identity: int, seconds: float, tokens: int = 1) -> None:
-        """Have one request come and go."""
-        self.enter(identity, tokens=tokens)
-        self.clock.now += seconds
-        self.admission.leave(identity)
-
-
-def desk(sequences: int, waiting: int, *, tokens: int = 0, waiting_tokens: int = 10_000) -> Desk:
-    return Desk(Limits(sequences, tokens, waiting, waiting_tokens))
+from tests.infra.desk import TOKENS, desk
 
 
 def test_the_highest_priority_goes_first_then_who_came_first() -> None:
@@ -104,6 +62,54 @@ def test_the_tokens_that_wait_are_limited() -> None:
         at.enter(2, tokens=1)
     at.admission.leave(1)
     at.enter(3, tokens=10)
+
+
+def test_in_a_full_queue_the_last_in_line_yields_to_a_higher_priority() -> None:
+    at = desk(1, 3)
+    for identity, priority in ((0, 5), (1, 9), (2, 5), (3, 9)):
+        at.enter(identity, priority=priority)
+    with pytest.raises(QueueFullError):
+        at.enter(4, priority=9)
+    (first,) = at.enter(5, priority=0)
+    (second,) = at.enter(6, priority=5)
+    assert (first.identity, second.identity) == (3, 1)
+    with pytest.raises(QueueFullError):
+        at.enter(7, priority=5)
+    assert at.admission.waiting_ones() == [5, 2, 6]
+
+
+def test_whoever_has_waited_longer_than_the_levels_between_are_worth_yields_to_nobody() -> None:
+    at = desk(1, 1)
+    at.enter(0)
+    at.enter(1, priority=9)
+    at.clock.now += 18
+    with pytest.raises(QueueFullError):
+        at.enter(2, priority=0)
+    assert at.admission.waiting_ones() == [1]
+
+
+def test_as_many_yield_as_the_tokens_take_or_nobody() -> None:
+    at = desk(1, 8, waiting_tokens=10)
+    at.enter(0)
+    for identity, priority in ((1, 1), (2, 9), (3, 9)):
+        at.enter(identity, tokens=3, priority=priority)
+    with pytest.raises(QueueFullError):
+        at.enter(4, tokens=8, priority=5)
+    assert at.admission.waiting_ones() == [1, 2, 3]
+    assert [each.identity for each in at.enter(5, tokens=6, priority=5)] == [3, 2]
+    assert at.admission.waiting_ones() == [1, 5]
+
+
+def test_nobody_yields_to_one_who_would_come_too_late() -> None:
+    at = desk(1, 2)
+    for identity in range(50):
+        at.serve(identity, 4)
+    at.enter(50)
+    at.enter(51, priority=4)
+    at.enter(52, priority=9)
+    with pytest.raises(TooLateError):
+        at.enter(53, latest_s=at.clock.now + 4.1)
+    assert at.admission.waiting_ones() == [51, 52]
 
 
 def test_a_full_queue_tells_when_it_will_have_been_worked_off() -> None:
@@ -187,105 +193,3 @@ def test_while_the_engine_is_down_those_that_wait_keep_their_order() -> None:
     assert at.admission.waiting_ones() == [2, 3]
     at.admission.open(TOKENS)
     assert at.begun == [0, 1, 2, 3]
-
-
-class AnyCourse(RuleBasedStateMachine):
-    """Requests come, end, leave and are refused in any order, while engines die and come back."""
-
-    SEQUENCES, WAITING, WAITING_TOKENS = 4, 5, 1500
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.at = desk(self.SEQUENCES, self.WAITING, waiting_tokens=self.WAITING_TOKENS)
-        self.demands: dict[int, Demand] = {}
-        self.order: list[tuple[float, int]] = []
-        self.is_open = True
-        self.seen = 0
-        self.next = 0
-
-    @rule(
-        sequences=st.integers(1, 4),
-        tokens=st.integers(1, TOKENS),
-        priority=st.integers(0, 9),
-        patience_s=st.floats(0, 100) | st.just(math.inf),
-    )
-    def enter(self, sequences: int, tokens: int, priority: int, patience_s: float) -> None:
-        identity, self.next = self.next, self.next + 1
-        latest_s = self.at.clock.now + patience_s
-        refusal: QueueFullError | TooLateError | None = None
-        try:
-            self.at.enter(identity, sequences, tokens, priority, latest_s)
-            self.demands[identity] = Demand(sequences, tokens, priority, latest_s)
-        except (QueueFullError, TooLateError) as error:
-            refusal = error
-        if isinstance(refusal, QueueFullError):
-            assert 0.1 <= refusal.retry_after_s <= 60
-            assert self.at.admission.waiting
-        assert not isinstance(refusal, TooLateError) or patience_s < math.inf
-
-    @precondition(lambda self: self.demands)
-    @rule(data=st.data())
-    def leave(self, data: st.DataObject) -> None:
-        identity = data.draw(st.sampled_from(sorted(self.demands)))
-        del self.demands[identity]
-        self.at.admission.leave(identity)
-
-    @rule(seconds=st.floats(0, 30))
-    def time_passes(self, seconds: float) -> None:
-        self.at.clock.now += seconds
-
-    @rule()
-    def engine_dies(self) -> None:
-        self.is_open = False
-        self.at.admission.close()
-        self.seen = len(self.at.begun)
-
-    @rule()
-    def engine_comes_back(self) -> None:
-        self.is_open = True
-        self.at.admission.open(TOKENS)
-
-    @invariant()
-    def limits_hold_and_the_books_are_right(self) -> None:
-        admission, begun = self.at.admission, set(self.at.begun)
-        assert len(begun) == len(self.at.begun), "nobody begins twice"
-        running = [demand for each, demand in self.demands.items() if each in begun]
-        waiting = [demand for each, demand in self.demands.items() if each not in begun]
-        assert admission.running == sum(demand.sequences for demand in running) <= self.SEQUENCES
-        assert admission.running_tokens == sum(demand.tokens for demand in running) <= TOKENS
-        assert admission.waiting == len(waiting) <= self.WAITING
-        tokens = sum(demand.tokens for demand in waiting)
-        assert admission.waiting_tokens == tokens <= self.WAITING_TOKENS
-        assert admission.waiting_sequences == sum(demand.sequences for demand in waiting)
-
-    @invariant()
-    def nobody_begins_while_the_engine_is_down_and_somebody_does_while_there_is_room(self) -> None:
-        if not self.is_open:
-            assert len(self.at.begun) == self.seen
-        elif waiting := self.at.admission.waiting_ones():
-            first, admission = self.demands[waiting[0]], self.at.admission
-            assert (
-                admission.running + first.sequences > self.SEQUENCES
-                or admission.running_tokens + first.tokens > TOKENS
-            )
-
-    @invariant()
-    def those_of_one_priority_wait_in_order_of_arrival(self) -> None:
-        waiting = self.at.admission.waiting_ones()
-        for priority in range(10):
-            alike = [each for each in waiting if self.demands[each].priority == priority]
-            assert alike == sorted(alike)
-
-    def teardown(self) -> None:
-        self.at.admission.open(TOKENS)
-        while self.demands:
-            running = [each for each in self.at.begun if each in self.demands]
-            assert running, "whoever waits gets a place in the end"
-            for identity in running:
-                del self.demands[identity]
-                self.at.admission.leave(identity)
-        assert (self.at.admission.running, self.at.admission.waiting) == (0, 0)
-
-
-TestAnyCourse = AnyCourse.TestCase
-TestAnyCourse.settings = settings(deadline=None, max_examples=200, stateful_step_count=40)

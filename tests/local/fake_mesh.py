@@ -58,6 +58,7 @@ class FakeMesh(generation_pb2_grpc.GenerationServicer, models_pb2_grpc.ModelsSer
     hangs: bool = False
     """The answer never ends by itself."""
     models: list[models_pb2.Model] = field(default_factory=lambda: [EMBEDDER, LOADING, POCKET])
+    refusal: str = ""
     requests: list[pb.GenerateRequest] = field(default_factory=list[pb.GenerateRequest])
     left: threading.Event = field(default_factory=threading.Event)
     """A caller left before its answer had ended."""
@@ -97,7 +98,7 @@ class FakeMesh(generation_pb2_grpc.GenerationServicer, models_pb2_grpc.ModelsSer
         self, request: models_pb2.ListModelsRequest, context: grpc.ServicerContext
     ) -> models_pb2.ListModelsResponse:
         del request, context
-        return models_pb2.ListModelsResponse(models=self.models)
+        return models_pb2.ListModelsResponse(models=self.models, refusal=self.refusal)
 
     def GetModel(  # noqa: N802 - gRPC's name
         self, request: models_pb2.GetModelRequest, context: grpc.ServicerContext

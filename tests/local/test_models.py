@@ -54,6 +54,18 @@ def test_a_model_that_does_not_serve_is_told_with_its_problem() -> None:
     assert failed.rstrip().endswith(FAILED.problem)
 
 
+def test_a_file_that_is_not_in_force_is_told_below_what_serves() -> None:
+    refusal = "models.yaml is not in force: line 3, field models[0].path: there is no folder 'x'"
+    with serving(FakeMesh(models=[READY], refusal=refusal)) as mesh:
+        code, text, _ = ask(mesh)
+        _, as_json, _ = ask(mesh, "--json")
+    assert code == 1
+    *_, row, last = text.splitlines()
+    assert row.split()[0] == "pocket"
+    assert last == refusal
+    assert json.loads(as_json)["refusal"] == refusal
+
+
 def test_models_as_json() -> None:
     with serving(FakeMesh(models=[READY])) as mesh:
         code, text, _ = ask(mesh, "--json")

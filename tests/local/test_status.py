@@ -51,6 +51,14 @@ def test_the_models_are_a_line_as_callers_are_told_them(tmp_path: Path) -> None:
     assert " ".join(line) == "placement split, models pocket 3 ready, large 1 failed"
 
 
+def test_a_file_of_models_that_is_not_in_force_is_told(tmp_path: Path) -> None:
+    refusal = "models.yaml is not in force: line 3, field models[0].path: there is no folder 'x'"
+    with serving(FakeMesh(refusal=refusal)) as mesh:
+        recorded(tmp_path, mesh.address, os.getpid(), kind="envoy")
+        code, (*_, line), _ = ask(tmp_path)
+    assert (code, " ".join(line)) == (1, refusal)
+
+
 def test_a_part_that_does_not_answer_is_told(tmp_path: Path) -> None:
     with serving(FakeMesh()) as gone:
         pass

@@ -1,6 +1,7 @@
 """Many streams at once."""
 
 import asyncio
+import base64
 
 import grpc
 import openai
@@ -10,6 +11,7 @@ from catenary.v1 import generation_pb2_grpc, message_pb2
 from infra.local.ports import HOST
 from services.server import LOAD_REPORT
 from tests.mesh.conftest import Mesh
+from xds.data.orca.v3.orca_load_report_pb2 import OrcaLoadReport
 
 PORTS = {
     "Which port does the gateway listen on?": "50051",
@@ -56,13 +58,20 @@ async def test_the_load_is_told_between_links_and_never_to_callers(mesh: Mesh) -
     message = message_pb2.Message(role=message_pb2.ROLE_USER, content=[part])
     request = pb.GenerateRequest(model="pocket", messages=[message])
 
-    async def trailers(address: str) -> set[str]:
+    async def trailers(address: str) -> dict[str, str]:
         async with grpc.aio.insecure_channel(address) as channel:
             rpc = generation_pb2_grpc.GenerationStub(channel).Generate(request)
             async for _ in rpc:
                 pass
-            return {key for key, _ in await rpc.trailing_metadata()}
+            return {key: str(value) for key, value in await rpc.trailing_metadata()}
 
     assert LOAD_REPORT not in await trailers(mesh.address)
     if mesh.placement == "split":
-        assert LOAD_REPORT in await trailers(f"{HOST}:{mesh.ports.link('inference')}")
+        told = (await trailers(f"{HOST}:{mesh.ports.link('inference')}"))[LOAD_REPORT]
+        report = OrcaLoadReport.FromString(base64.b64decode(told.removeprefix("BIN ")))
+        assert set(report.named_metrics) == {
+            *("running", "waiting", "waiting_tokens", "kv_cache_usage_ratio"),
+            *("tokens_per_second", "batch_size", "max_batch_size"),
+        }
+        assert report.named_metrics["max_batch_size"] == 64
+        assert 1 <= report.named_metrics["batch_size"] <= 64

@@ -138,10 +138,14 @@ async def test_a_bad_file_changes_nothing_and_a_good_one_is_taken(mesh: Mesh) ->
             while not has_refused(logs):  # noqa: ASYNC110 - a log tells nobody
                 await asyncio.sleep(0.1)
         assert {card.name: card for card in await client.models()} == before
+        refusal = (await client.list_models()).refusal
+        told = "models.yaml is not in force: line 2, field models[0].path: there is no folder"
+        assert refusal.startswith(told)
         served = before["pocket"].version
         write(mesh.state_dir, entry("pocket", served + 1, "second"), entry("other"))
         ready = Model.STATE_READY
         await cards_when(client, pocket=(served + 1, ready), other=(1, ready))
+        assert not (await client.list_models()).refusal
         assert await ask(client, "other") != await ask(client)
         write(mesh.state_dir, entry("pocket", served + 1, "second"))
         await cards_when(client, pocket=(served + 1, ready))

@@ -85,6 +85,7 @@ def test_a_status_of_another_domain_is_not_ours() -> None:
         errors.overloaded("gateway"),
         errors.upstream_unreachable("x"),
         errors.upstream_failed("x"),
+        errors.engine_restarting("m", 1.0),
         errors.malformed_tool_call("x"),
     ],
     ids=lambda error: error.reason_name,

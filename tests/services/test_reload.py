@@ -35,10 +35,7 @@ def text_of(models: dict[str, tuple[int, int]]) -> str:
 
 
 def may_follow(models: dict[str, tuple[int, int]], served: dict[str, tuple[int, int]]) -> bool:
-    return all(
-        name not in served or models[name] == served[name] or models[name][0] > served[name][0]
-        for name in models
-    )
+    return all(models[name][0] >= served[name][0] for name in models.keys() & served.keys())
 
 
 class Followed:
@@ -50,7 +47,12 @@ class Followed:
         self.served = Served(config.load_models(self.file), {"alias": "a"})
         self._task = asyncio.create_task(
             reload.follow(
-                self.file, reload.snapshot(self.file), self._next, self.served.take, _POLL_S
+                self.file,
+                reload.snapshot(self.file),
+                self._next,
+                self.served.take,
+                self.served.refuse,
+                poll_s=_POLL_S,
             )
         )
 
@@ -110,8 +112,11 @@ async def test_a_refused_file_is_one_line_of_the_log(
         async with asyncio.timeout(10):
             while not caplog.records:  # noqa: ASYNC110 - a log tells nobody
                 await asyncio.sleep(_POLL_S)
+        told_line = "models.yaml is not in force: line 3, field models[0].pth: there is no"
+        assert followed.served.refusal.startswith(told_line)
         followed.file.write_text(text_of({"b": (1, 1)}))
         await taken(followed, {"b": (1, 1)})
+        assert not followed.served.refusal
     await followed.stop()
     refused, *_ = caplog.records
     assert refused.message == "configuration refused"
@@ -124,7 +129,14 @@ async def test_a_touched_file_is_taken_again(tmp_path: Path) -> None:
     file.write_text("same")
     taken = asyncio.Event()
     following = asyncio.create_task(
-        reload.follow(file, reload.snapshot(file), lambda: None, lambda _: taken.set(), _POLL_S)
+        reload.follow(
+            file,
+            reload.snapshot(file),
+            lambda: None,
+            lambda _: taken.set(),
+            lambda error: pytest.fail(str(error)),
+            poll_s=_POLL_S,
+        )
     )
     file.touch()
     async with asyncio.timeout(10):
