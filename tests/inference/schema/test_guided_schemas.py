@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openvino import opset13 as op
-from tests.inference.schema.validating import is_valid
 
 from infra.engine.card import ModelCard
 from infra.engine.guide_worker import structured_output, tiny_graph
@@ -20,6 +19,7 @@ from infra.engine.guides import Guide
 from infra.engine.vocabulary import Vocabulary
 from services.errors import MeshError
 from services.inference.schema.hold import hold
+from tests.inference.schema.validating import is_valid
 from tests.inference.triton import POCKET
 
 _MAX_TOKENS = 120
