@@ -24,17 +24,12 @@ from bench import meshes
 from catenary.cli import record
 from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import message_pb2
-from services import config
 from services.link import Call
 from services.remote import RemoteLink, connect
 from services.tracing import Tracing
 
-_MODELS = f"""models:
-- name: pocket
-  path: {config.POCKET.path}
-  # The prefix cache grows until the KV cache is full; this one is full soon.
-  kv_cache_mib: 16
-"""
+_MODEL = {**meshes.POCKET, "kv_cache_mib": 16}
+"""The prefix cache grows until the KV cache is full; this one is full soon."""
 _BASE = 27400
 _AT_ONCE = 64
 _WARM_UP = 0.1
@@ -156,8 +151,7 @@ async def main() -> int:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
-        (folder / "models.yaml").write_text(_MODELS)
-        with meshes.mesh(folder, given.placement, _BASE, [meshes.POCKET]) as listens:
+        with meshes.mesh(folder, given.placement, _BASE, [_MODEL]) as listens:
             mesh = record.load(record.folder(folder, _BASE))
             assert mesh is not None  # noqa: S101 - it has just said that it is ready
             before, after = await measure(meshes.edge(listens), mesh, given.requests)
