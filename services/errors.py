@@ -180,6 +180,17 @@ def queue_full(model: str, retry_after_s: float) -> MeshError:
     )
 
 
+def too_many_forms(model: str, retry_after_s: float) -> MeshError:
+    """Build the error for a schema or expression behind too many that are being compiled."""
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_QUEUE_FULL,
+        f"too many schemas and expressions are being compiled for model {model!r}; "
+        f"try again in {retry_after_s:.1f} s",
+        {"model": model},
+        retry_after_s,
+    )
+
+
 def overloaded(link: str) -> MeshError:
     """Build the error for a link that serves as many calls as it may."""
     return MeshError(
@@ -210,6 +221,16 @@ def upstream_failed(upstream: str) -> MeshError:
     )
 
 
+def answer_too_long(max_bytes: int) -> MeshError:
+    """Build the error for an answer that takes more than may be gathered into one body."""
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_UPSTREAM_FAILED,
+        f"the answer has more than {max_bytes} bytes, the most that are sent at once; "
+        "ask for a stream, or for fewer tokens",
+        {"upstream": "model", "max_bytes": str(max_bytes)},
+    )
+
+
 def engine_restarting(model: str, retry_after_s: float) -> MeshError:
     """Build the error for a call that comes while the model's engine, which died, is not back."""
     return MeshError(
@@ -226,6 +247,16 @@ def malformed_tool_call(tool: str) -> MeshError:
         error_reason_pb2.ERROR_REASON_MALFORMED_TOOL_CALL,
         f"the model called the tool {tool!r} with arguments that are not a JSON object",
         {"tool": tool},
+        _BACKOFF_S,
+    )
+
+
+def tool_calls_too_long(max_bytes: int) -> MeshError:
+    """Build the error for calls of tools that are longer than what safety holds to judge them."""
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_MALFORMED_TOOL_CALL,
+        f"the model called tools with more than {max_bytes} bytes, the most that are judged",
+        {"max_bytes": str(max_bytes)},
         _BACKOFF_S,
     )
 

@@ -11,6 +11,8 @@ class Reason(StrEnum):
     """The request breaks the contract."""
     QUEUE_FULL = "QUEUE_FULL"
     """As many requests or tokens wait as may."""
+    TOO_MANY_GUIDES = "TOO_MANY_GUIDES"
+    """As many guides are being compiled as may."""
     DEADLINE_TOO_SHORT = "DEADLINE_TOO_SHORT"
     """By the engine's pace of late, there is no time left for it."""
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"

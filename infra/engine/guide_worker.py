@@ -16,8 +16,9 @@ from openvino import opset13 as op
 from openvino.op import assign, read_value
 from openvino.op.util import Variable, VariableInfo
 
+from infra.engine import spelling
 from infra.engine.card import ModelCard
-from infra.engine.guides import Guide, Verdict, answer, reason
+from infra.engine.guides import NO_GUIDE, Guide, Verdict, answer, limited, reason
 
 _WIDTH = 8
 _PROMPT = [[0]]
@@ -33,17 +34,13 @@ class Compiler:
 
     def verdict(self, guide: Guide) -> Verdict:
         """Compile a guide."""
-        self._pipeline = self._pipeline or self._build()
-        config = openvino_genai.GenerationConfig()
-        config.max_new_tokens = 1
-        config.apply_chat_template = False
-        config.structured_output_config = structured_output(guide)
-        prompt = openvino.Tensor(np.array(_PROMPT, dtype=np.int64))
+        if self._pipeline is None:
+            self._pipeline = self._build()
+            # The first guide of a pipeline waits for the vocabulary to be taken in.
+            _follow(self._pipeline, NO_GUIDE)
         try:
-            # A request whose handle is gone is given up.
-            handle = self._pipeline.add_request(0, prompt, config)
-            while not handle.can_read():
-                self._pipeline.step()
+            with limited():
+                _follow(self._pipeline, guide)
         except RuntimeError as error:
             self._pipeline = None
             return Verdict(reason(str(error)))
@@ -59,12 +56,27 @@ class Compiler:
             )
 
 
+def _follow(pipeline: openvino_genai.ContinuousBatchingPipeline, guide: Guide) -> None:
+    config = openvino_genai.GenerationConfig()
+    config.max_new_tokens = 1
+    config.apply_chat_template = False
+    config.structured_output_config = structured_output(guide)
+    prompt = openvino.Tensor(np.array(_PROMPT, dtype=np.int64))
+    # A request whose handle is gone is given up.
+    handle = pipeline.add_request(0, prompt, config)
+    while not handle.can_read():
+        pipeline.step()
+
+
 def structured_output(guide: Guide) -> openvino_genai.StructuredOutputConfig:
     """Return a guide as the engine takes it."""
     config = openvino_genai.StructuredOutputConfig()
-    config.json_schema = guide.json_schema
-    config.regex = guide.regex
-    config.structural_tags_config = guide.structural_tag
+    if guide.json_schema is not None:
+        config.json_schema = spelling.json_schema(guide.json_schema)
+    if guide.regex is not None:
+        config.regex = spelling.regex(guide.regex)
+    if guide.structural_tag is not None:
+        config.structural_tags_config = spelling.structural_tag(guide.structural_tag)
     return config
 
 

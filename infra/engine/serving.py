@@ -15,12 +15,11 @@ from infra.engine.demand import RefusedError
 from infra.engine.engine import Generation, KvCache
 from infra.engine.failure import Failure, Reason
 from infra.engine.figures import Figures, Load, Publisher
-from infra.engine.guides import Guide, GuideChecker, is_harmless
+from infra.engine.guides import CrowdedError, Guide, GuideChecker, is_harmless
 from infra.engine.process import EngineProcess
 from infra.engine.spans import EngineSpans
 
 _PUBLISH_S = 0.5
-_MAX_CHECKS = 4
 _PATIENCE_S = 10.0
 """Those that wait when the engine dies keep their place for so long."""
 _LEFT = Failure(Reason.CANCELLED, "the caller has left")
@@ -47,7 +46,7 @@ class Serving:
     """The requests that have not ended, by number."""
     _kv_cache: KvCache = _UNTOLD
     _checks: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, asyncio.Task[None]])
-    """The guides that are tried, one after the other, by the call that they came with."""
+    """The calls whose guides are being tried."""
     _ids: "itertools.count[int]" = field(default_factory=itertools.count)
     _patience: asyncio.TimerHandle | None = None
 
@@ -207,22 +206,31 @@ class Serving:
             self._check(call, guide)
 
     def _check(self, call: Call, guide: Guide) -> None:
-        loop = asyncio.get_running_loop()
-        if len(self._checks) >= _MAX_CHECKS:
+        verdict = self.guides.known(guide)
+        if verdict is not None:
+            # Not from inside the admission that has just let it in.
+            asyncio.get_running_loop().call_soon(self._judge, call, guide, verdict.problem)
+        elif len(self._checks) >= max(1, self.admission.limits.sequences // 2):
             # Guides that take their time may not hold the places of all others.
-            full = Failure(Reason.QUEUE_FULL, "too many guides are being compiled", 1.0)
-            loop.call_soon(self._end, call, None, full)
-            return
-        task = loop.create_task(self._begin_guided(call, guide))
-        self._checks[call.id] = task
-        task.add_done_callback(lambda _: self._checks.pop(call.id, None))
+            asyncio.get_running_loop().call_soon(
+                self._end, call, None, _crowded(self.guides.wait_s)
+            )
+        else:
+            task = asyncio.get_running_loop().create_task(self._begin_guided(call, guide))
+            self._checks[call.id] = task
+            task.add_done_callback(lambda _: self._checks.pop(call.id, None))
 
     async def _begin_guided(self, call: Call, guide: Guide) -> None:
         try:
             problem = await self.guides.problem(guide)
         except ConnectionError:
             self._end(call, None, self._down())
-            return
+        except CrowdedError as error:
+            self._end(call, None, _crowded(error.retry_after_s))
+        else:
+            self._judge(call, guide, problem)
+
+    def _judge(self, call: Call, guide: Guide, problem: str) -> None:
         if problem:
             self._end(call, None, Failure(Reason.INVALID, problem, field=guide.field))
         elif call.id in self.calls:
@@ -269,3 +277,7 @@ class Serving:
         self.admission.leave(call.id)
         if self.spans is not None:
             self.spans.write(call.course(end, generated, failure), call.trace)
+
+
+def _crowded(retry_after_s: float) -> Failure:
+    return Failure(Reason.TOO_MANY_GUIDES, "too many guides are being compiled", retry_after_s)

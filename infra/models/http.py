@@ -45,7 +45,9 @@ class Connection:
             with self.open(path, model) as answer:
                 return answer.read(_MAX_TEXT_BYTES)
         except (OSError, http.client.HTTPException) as error:
-            raise ModelError(model, f"{self.endpoint} cannot be reached: {why(error)}") from None
+            # Most who name a path and mistype it have no hub in mind.
+            problem = f"no path here, and {self.endpoint} cannot be reached: {why(error)}"
+            raise ModelError(model, problem) from None
 
     def open(self, path: str, model: str, start: int = 0) -> http.client.HTTPResponse:
         """Ask for a path from its byte `start` on; `model` is for errors.

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 
+import msgspec
 from google.protobuf.duration_pb2 import Duration
 
 from catenary.v1 import decision_pb2, message_pb2, models_pb2
@@ -12,6 +13,7 @@ from services import errors
 from services.inference.choice import Choice, Read
 from services.inference.engine import Piece
 from services.inference.features import may_call_several
+from services.inference.prompt import Prompt
 
 
 class Completion:
@@ -21,14 +23,17 @@ class Completion:
         self,
         request: pb.GenerateRequest,
         card: models_pb2.Model,
-        input_tokens: int,
+        prompt: Prompt,
         arrived: float,
         read: Read | None,
     ) -> None:
         self._card = card
         self._arrived = arrived
         self._first_token_s: float | None = None
+        # The word that the model writes once more is of the prompt, and counts as that.
+        input_tokens = len(prompt.token_ids) + prompt.echo_tokens
         self._usage = message_pb2.Usage(input_tokens=input_tokens)
+        self._echo_tokens = prompt.echo_tokens
         self._choices = [
             Choice(index, read, may_call_several=may_call_several(request))
             for index in range(max(1, request.sampling.n))
@@ -49,6 +54,11 @@ class Completion:
         """
         if self._first_token_s is None and piece.output_tokens:
             self._first_token_s = time.monotonic() - self._arrived
+        if self._echo_tokens:
+            # Only one choice is continued.
+            echoed = min(self._echo_tokens, piece.output_tokens)
+            self._echo_tokens -= echoed
+            piece = msgspec.structs.replace(piece, output_tokens=piece.output_tokens - echoed)
         self._usage.output_tokens += piece.output_tokens
         self._timings = piece.timings or self._timings
         self._usage.cached_input_tokens += piece.cached_input_tokens

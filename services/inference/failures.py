@@ -15,6 +15,8 @@ def mesh_error(model: str, failure: Failure) -> MeshError:
             return errors.invalid_field(field_of(failure.field), failure.message)
         case Reason.QUEUE_FULL | Reason.OUT_OF_MEMORY:
             return errors.queue_full(model, failure.retry_after_s or _BACKOFF_S)
+        case Reason.TOO_MANY_GUIDES:
+            return errors.too_many_forms(model, failure.retry_after_s or _BACKOFF_S)
         case Reason.DEADLINE_TOO_SHORT:
             return errors.deadline_too_short(model)
         case Reason.DEADLINE_EXCEEDED | Reason.CANCELLED:

@@ -7,10 +7,12 @@ from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import message_pb2
 from services import errors
 from services.inference import features, tools
+from services.inference.schema import expressions
 from services.inference.schema.hold import hold
 
 _JSON_OBJECT = '{"type": "object"}'
 _SCHEMA_FIELD = "response_format.json_schema.schema"
+_REGEX_FIELD = "response_format.regex"
 
 
 class Form(NamedTuple):
@@ -27,7 +29,8 @@ def form(request: pb.GenerateRequest) -> Form | None:
 
     Raises:
         MeshError: INVALID_REQUEST, for a schema that is none, or strict where the engine cannot be
-            held to it, or for two forms at once.
+            held to it, for an expression of which the engine would pass something over, or for
+            two forms at once.
     """
     asked = _of_response(request.response_format)
     called = _of_tool_choice(request)
@@ -51,7 +54,8 @@ def _of_response(response_format: message_pb2.ResponseFormat) -> Form | None:
             held = hold(schema, _SCHEMA_FIELD, is_strict=wanted.strict)
             return Form(json.dumps(held), None, _SCHEMA_FIELD)
         case "regex":
-            return Form(None, response_format.regex, "response_format.regex")
+            expressions.check(response_format.regex, _REGEX_FIELD)
+            return Form(None, response_format.regex, _REGEX_FIELD)
     return None
 
 

@@ -84,7 +84,7 @@ class PromptedBackend:
         )
         asked = EngineRequest(prompt.text, _timed(wanted, call))
         read = reader(request, prompt, formats, is_held=is_held)
-        completion = Completion(request, self.card, len(prompt.token_ids), arrived, read)
+        completion = Completion(request, self.card, prompt, arrived, read)
         has_started = False
         try:
             async with aclosing(self.client.generate(asked, call)) as pieces:

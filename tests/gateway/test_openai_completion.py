@@ -3,11 +3,13 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import message_pb2
+from services.errors import MeshError
 from services.gateway.openai.completion import Completion
 from tests.fakes import (
     CONTENT_FILTER,
@@ -98,6 +100,16 @@ def test_decisions_are_listed() -> None:
     assert body["catenary"] == {
         "decisions": [{"inference": {"model": "pocket", "input_tokens": 3}}]
     }
+
+
+def test_an_answer_without_end_is_not_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.gateway.openai.completion._MAX_BYTES", 1000)
+    completion = Completion(1_700_000_000)
+    for _ in range(9):
+        completion.add(delta("x" * 100))
+    with pytest.raises(MeshError, match="ask for a stream") as caught:
+        completion.add(delta("x" * 100))
+    assert caught.value.reason_name == "UPSTREAM_FAILED"
 
 
 @settings(deadline=None)

@@ -114,6 +114,17 @@ async def test_an_answer_goes_on_wherever_it_was_cut(link: Link) -> None:
     assert rests == [whole[place:] for place in places]
 
 
+async def test_a_word_that_is_written_again_is_no_part_of_the_limit(link: Link) -> None:
+    whole = (await ask(link, asking(temperature=0))).text()
+    for place in range(1, min(40, len(whole)), 3):
+        request = asking(temperature=0, max_output_tokens=6)
+        request.continuation.text = whole[:place]
+        answer = await ask(link, request)
+        told = answer.finished.usage.output_tokens
+        assert told == sum(delta.output_tokens for delta in answer.deltas)
+        assert told == 6
+
+
 async def test_a_continued_answer_keeps_to_the_limit_of_the_whole(link: Link) -> None:
     whole = await ask(link, asking(temperature=0, max_output_tokens=20))
     request = asking(temperature=0, max_output_tokens=20)

@@ -4,7 +4,7 @@ import asyncio
 import math
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,14 +108,19 @@ class Engine:
 
 @asynccontextmanager
 async def engine(
-    folder: Path, *, sequences: int = 2, waiting: int = 8, silence_s: float = 60
+    folder: Path,
+    *,
+    sequences: int = 2,
+    waiting: int = 8,
+    silence_s: float = 60,
+    guides: Sequence[str] = (),
 ) -> AsyncIterator[Engine]:
     broken = folder / "broken"
     command = [sys.executable, "-m", "tests.infra.faulty_worker", "--broken", str(broken)]
     serving = Serving(
         EngineProcess(command, silence_s=silence_s),
         Admission(Limits(sequences, 0, waiting, 100_000), time.monotonic),
-        GuideChecker([]),
+        GuideChecker(guides),
         Published(),
         None,
         CONTEXT_WINDOW,

@@ -178,7 +178,10 @@ def test_a_hub_that_is_not_there_is_an_error(
 ) -> None:
     endpoint = closed()
     monkeypatch.setenv("HF_ENDPOINT", endpoint)
-    assert refusal(tmp_path) == f"{SOURCE}: {endpoint} cannot be reached: Connection refused"
+    assert (
+        refusal(tmp_path)
+        == f"{SOURCE}: no path here, and {endpoint} cannot be reached: Connection refused"
+    )
 
 
 def test_an_address_of_another_kind_is_an_error(

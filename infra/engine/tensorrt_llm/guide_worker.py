@@ -9,7 +9,7 @@ from pathlib import Path
 
 import xgrammar
 
-from infra.engine.guides import Guide, Verdict, answer, reason
+from infra.engine.guides import Guide, Verdict, answer, limited, reason
 from infra.engine.vocabulary import Vocabulary
 
 
@@ -25,12 +25,13 @@ class Compiler:
         # A compiler keeps all that it has compiled; the answers are remembered elsewhere.
         compiler = xgrammar.GrammarCompiler(self._vocabulary, cache_enabled=False)
         try:
-            if guide.json_schema is not None:
-                compiler.compile_json_schema(guide.json_schema)
-            elif guide.regex is not None:
-                compiler.compile_regex(guide.regex)
-            else:
-                compiler.compile_structural_tag(guide.structural_tag)
+            with limited():
+                if guide.json_schema is not None:
+                    compiler.compile_json_schema(guide.json_schema)
+                elif guide.regex is not None:
+                    compiler.compile_regex(guide.regex)
+                else:
+                    compiler.compile_structural_tag(guide.structural_tag)
         except RuntimeError as error:
             return Verdict(reason(str(error)))
         return Verdict("")

@@ -6,10 +6,13 @@ from typing import Any
 import msgspec
 
 from catenary.v1 import generation_pb2 as pb
+from services import errors
 from services.gateway.openai import pieces
 from services.hop import finish_reason
 
 CONTENT_TYPE = "application/json"
+_MAX_BYTES = 64 * 1024 * 1024
+"""The most that is gathered: a million tokens fit, or fewer with log probabilities."""
 
 
 @dataclass(slots=True)
@@ -50,9 +53,17 @@ class Completion:
         self._choices: dict[int, _Choice] = {}
         self._decisions: list[dict[str, Any]] = []
         self._finished = pb.Finished()
+        self._bytes = 0
 
     def add(self, event: pb.GenerateResponse) -> None:
-        """Take the next event."""
+        """Take the next event.
+
+        Raises:
+            MeshError: UPSTREAM_FAILED, for a stream that does not seem to end.
+        """
+        self._bytes += event.ByteSize()
+        if self._bytes > _MAX_BYTES:
+            raise errors.answer_too_long(_MAX_BYTES)
         match event.WhichOneof("event"):
             case "delta":
                 self._choices.setdefault(event.delta.choice, _Choice()).add(event.delta)

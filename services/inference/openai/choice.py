@@ -21,6 +21,10 @@ _ABORTED = ("abort", "error")
 """SGLang's and vLLM's word, and some vendors', for a completion that will not be whole."""
 
 
+_LEAST_BYTES = 16
+"""What any part of a chunk, or a token with its rivals, is counted as at least."""
+
+
 class Choice:
     """What has come of one choice."""
 
@@ -38,6 +42,8 @@ class Choice:
         self._calls = ToolCalls()
         self.output_tokens = 0
         """How many tokens have come. Few servers tell; the others give each in a chunk."""
+        self.written_bytes = 0
+        """About how much has come, to tell a server that never ends."""
 
     @property
     def is_finished(self) -> bool:
@@ -64,6 +70,8 @@ class Choice:
         thought = given.reasoning_content or given.reasoning or ""
         calls = list(self._calls.read(_tool_calls(given)))
         logprobs = self._logprobs(part.logprobs)
+        written = len(content) + len(thought) + sum(len(call.arguments) for call in calls)
+        self.written_bytes += max(written, _LEAST_BYTES * max(1, len(logprobs)))
         # What ends within a character counts too, though it is not given yet.
         tokens = len(logprobs) or int(bool(content or thought or calls))
         self.output_tokens += tokens

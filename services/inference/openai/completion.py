@@ -14,6 +14,11 @@ from services.inference.openai.failures import Failures, GarbageError
 
 _DONE = b"[DONE]"
 _MOST_TOKENS = 2**32 - 1
+_TOKEN_BYTES = 256
+"""More than the tokens of an answer have on average, whatever is in it."""
+_SLACK_BYTES = 64 * 1024
+_UNLIMITED_BYTES = 16 * 1024 * 1024
+"""What an answer may have where neither the request nor the card sets a limit."""
 
 
 class Completion:
@@ -36,6 +41,7 @@ class Completion:
         self._failures = failures
         self._arrived = arrived
         self._first_token_s = 0.0
+        self._max_bytes = _max_bytes(request, card.context_window)
         self._usage: message_pb2.Usage | None = None
         self._choices = [
             Choice(index, request.sampling, keeps_stops=dialect.keeps_stops)
@@ -49,7 +55,7 @@ class Completion:
 
         Raises:
             GarbageError: it is not what the API says.
-            UpstreamError: it says that the server failed.
+            UpstreamError: it says that the server failed, or the server goes on and on.
         """
         if data == _DONE:
             self.is_done = True
@@ -65,6 +71,8 @@ class Completion:
             for delta in self._choices[part.index].read(part):
                 self._first_token_s = self._first_token_s or time.monotonic() - self._arrived
                 yield pb.GenerateResponse(delta=delta)
+        if sum(choice.written_bytes for choice in self._choices) > self._max_bytes:
+            raise self._failures.endless(self._max_bytes)
 
     def end(self) -> Iterator[pb.GenerateResponse]:
         """Give what is left.
@@ -123,6 +131,14 @@ class Completion:
             cached_input_tokens=prompt.cached_tokens or 0,
             reasoning_tokens=_sum(rest.reasoning_tokens, completion.reasoning_tokens),
         )
+
+
+def _max_bytes(request: pb.GenerateRequest, context_window: int) -> int:
+    """Return how much a server may write: one that heeds no limit would never end."""
+    limit = request.sampling.max_output_tokens or context_window
+    if not limit:
+        return _UNLIMITED_BYTES
+    return _SLACK_BYTES + limit * max(1, request.sampling.n) * _TOKEN_BYTES
 
 
 def _sum(before: int, told: int | None) -> int:

@@ -50,9 +50,11 @@ def read(data: bytes, request: pb.EmbedRequest, served_model: str) -> pb.EmbedRe
         vectors = sorted(answer.data, key=lambda vector: vector.index)
         if [vector.index for vector in vectors] != list(range(len(request.texts))):
             raise GarbageError("embeddings")
+        units = [_unit(vector.embedding) for vector in vectors]
+        if len({len(unit) for unit in units}) > 1:
+            raise GarbageError("embeddings")
         response = pb.EmbedResponse(
-            embeddings=[pb.Embedding(values=_unit(vector.embedding)) for vector in vectors],
-            served_model=served_model,
+            embeddings=[pb.Embedding(values=unit) for unit in units], served_model=served_model
         )
         if answer.usage is not None:
             response.usage.input_tokens = answer.usage.prompt_tokens

@@ -146,6 +146,16 @@ class Failures:
         """Say that the answer is not what the API says; `kind` says what of it."""
         return UpstreamError(Outcome.GARBAGE, self._named(errors.upstream_failed), kind=kind)
 
+    def endless(self, max_bytes: int) -> UpstreamError:
+        """Say that the server was cut off, since it goes on beyond every limit."""
+        error = MeshError(
+            error_reason_pb2.ERROR_REASON_UPSTREAM_FAILED,
+            f"the server of model {self.model!r} does not heed the limit of tokens: it was cut "
+            f"off after {max_bytes} bytes",
+            {"upstream": self.engine, "model": self.model, "max_bytes": str(max_bytes)},
+        )
+        return UpstreamError(Outcome.GARBAGE, error, kind="endless")
+
     def _classify(self, status: int, problem: Problem, retry_s: float | None) -> UpstreamError:
         refusal = self._refusal(problem)
         if refusal is not None:
@@ -168,12 +178,11 @@ class Failures:
             case HTTPStatus.TOO_MANY_REQUESTS | problems.OVERLOADED:
                 outcome = Outcome.LIMITED
                 error = errors.queue_full(self.model, retry_s or _BACKOFF_S)
-            case HTTPStatus.SERVICE_UNAVAILABLE if retry_s is not None:
-                outcome, error = Outcome.LIMITED, errors.queue_full(self.model, retry_s)
             case HTTPStatus.BAD_GATEWAY | HTTPStatus.SERVICE_UNAVAILABLE:
                 # A proxy with nobody behind it, or a server that is loading the model.
                 outcome = Outcome.UNREACHABLE
                 error = self._named(errors.upstream_unreachable)
+                error.retry_after_s = error.retry_after_s if retry_s is None else retry_s
             case HTTPStatus.REQUEST_TIMEOUT | HTTPStatus.GATEWAY_TIMEOUT:
                 outcome = Outcome.TIMED_OUT
             case HTTPStatus.NOT_FOUND | HTTPStatus.METHOD_NOT_ALLOWED:

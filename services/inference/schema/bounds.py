@@ -12,6 +12,8 @@ _KEYWORDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
 _INTEGERS = ("integer", ["integer"], ["integer", "null"], ["null", "integer"])
 _SURE = 10
 _MAX_LISTED = 1024
+_LARGEST = 2**53
+"""Beyond it, not all who read JSON tell one integer from the next."""
 
 
 def unheld(node: dict[str, Any]) -> Iterator[str]:
@@ -58,6 +60,6 @@ def _inner(
 
 
 def _whole(value: Any) -> int | None:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if abs(value) <= _LARGEST and int(value) == value else None

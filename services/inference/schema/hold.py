@@ -16,6 +16,7 @@ from services.inference.schema.references import resolved
 _ONE = ("additionalProperties", "unevaluatedProperties", "items", "unevaluatedItems")
 _INNER_LISTS = ("prefixItems",)
 _CHOICES = ("anyOf", "oneOf", "allOf")
+_LISTS = ("enum", *_CHOICES)
 _SHOWN_CHARS = 200
 
 
@@ -27,7 +28,7 @@ def hold(schema: Any, field: str, *, is_strict: bool) -> Any:
 
     Raises:
         MeshError: INVALID_REQUEST, naming the keyword by its JSON pointer; or for a reference that
-            leads nowhere, or round in a circle.
+            leads nowhere, or round in a circle, and for a choice of nothing.
     """
     if not isinstance(schema, dict | bool):
         raise errors.invalid_field(field, "must be a JSON Schema")
@@ -43,6 +44,8 @@ def hold(schema: Any, field: str, *, is_strict: bool) -> Any:
         same = list(_in_place(schema, pointer, node, field))
         in_place.add(id(node), *(id(each) for _, each in same))
         pending += [*same, *_inside(pointer, node)]
+        for keyword in [each for each in _LISTS if node.get(each) == []]:
+            raise errors.invalid_field(field, f"{_shown(pointer, keyword)} must not be empty")
         for keyword in unheld(node, said):
             if is_strict:
                 problem = "cannot be held to, as strict demands"

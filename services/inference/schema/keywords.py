@@ -9,7 +9,7 @@ from types import NoneType
 from typing import Any
 
 from services.inference.schema import bounds
-from services.inference.schema.listed import one_of
+from services.inference.schema.listed import can_be_written, one_of
 from services.inference.schema.patterns import inside_json, of_length
 from services.inference.schema.references import concrete, declared, literals, type_of, types
 from services.inference.schema.unions import is_exclusive
@@ -74,7 +74,10 @@ def unheld(node: dict[str, Any], root: Any) -> Iterator[str]:
     values = literals(node)
     if values is not None:
         del node[deciding]
-        node |= one_of(values)
+        if all(map(can_be_written, values)):
+            node |= one_of(values)
+        else:
+            yield deciding
     if deciding == "oneOf" and isinstance(choices, list) and not is_exclusive(choices, root):
         yield deciding
 

@@ -52,6 +52,11 @@ def of_length(least: int, most: int | None) -> str:
     return f"{_written([(0, _LAST)])}{{{least},{'' if most is None else most}}}"
 
 
+def of_text(text: str) -> str:
+    """Return the expression of one text, without what cannot stand in a JSON string as it is."""
+    return "".join(_written([(ord(character), ord(character))]) for character in text)
+
+
 def inside_json(pattern: str) -> Sequence[str]:
     """Return expressions of strings in JSON that match `pattern`; none where none are found.
 

@@ -75,7 +75,7 @@ ANSWERS: dict[str, tuple[bytes, tuple[str, str]]] = {
     "501": (answer(501, openai_error()), ("UNSUPPORTED", "refused")),
     "502": (answer(502, b"<html>bad gateway</html>"), UNREACHABLE),
     "503 while it loads": (answer(503, openai_error(message="Loading model")), UNREACHABLE),
-    "503 with a time": (answer(503, openai_error(), Retry_After="3"), FULL),
+    "503 with a time": (answer(503, openai_error(), Retry_After="3"), UNREACHABLE),
     "a redirect": (answer(307, Location="http://127.0.0.1:1/"), FAILED),
     "an error that calls itself good": (answer(200, openai_error(code=429)), FULL),
     "nothing at all": (b"", UNREACHABLE),
@@ -204,6 +204,14 @@ async def test_when_to_come_back(
     retry_s = (await failing(connect())).retry_after_s
     assert retry_s is not None
     assert least <= retry_s <= most
+
+
+async def test_a_server_that_is_away_tells_when_it_is_back(
+    server: FakeServer, connect: Connect
+) -> None:
+    server.will(answer(503, Retry_After="7"))
+    error = await failing(connect())
+    assert (error.reason_name, error.retry_after_s) == ("UPSTREAM_UNREACHABLE", 7.0)
 
 
 async def test_a_date_to_come_back_at(server: FakeServer, connect: Connect) -> None:

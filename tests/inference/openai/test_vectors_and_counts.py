@@ -52,6 +52,7 @@ async def test_embeddings(server: FakeServer, connect: Connect, give: Any) -> No
         vectors((0, packed(1.0)), (2, packed(1.0))),
         vectors((0, packed(1.0)), (1, "no base64")),
         vectors((0, packed(1.0)), (1, packed())),
+        vectors((0, packed(1.0, 2.0)), (1, packed(1.0))),
         vectors((0, packed(1.0)), (1, packed(0.0, 0.0))),
         vectors((0, packed(1.0)), (1, packed(float("nan")))),
         vectors((0, packed(1.0)), (1, packed(1.0)), tokens=-1),

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import tempfile
 from typing import Any
 
@@ -52,7 +53,7 @@ class Writer:
             )
         self._ids = itertools.count()
 
-    def texts(self, schema: Any, seed: int, count: int) -> list[str]:
+    def texts(self, guide: Guide, seed: int, count: int) -> list[str]:
         """Write some texts; those that do not come to an end are left out."""
         prompt = openvino.Tensor(np.array([[0]], dtype=np.int64))
         handles = []
@@ -62,9 +63,7 @@ class Writer:
             config.apply_chat_template = False
             config.do_sample = True
             config.rng_seed = seed + step
-            config.structured_output_config = structured_output(
-                Guide(json_schema=json.dumps(schema))
-            )
+            config.structured_output_config = structured_output(guide)
             handles.append(self._pipeline.add_request(next(self._ids), prompt, config))
         while self._pipeline.has_non_finished_requests():
             self._pipeline.step()
@@ -81,8 +80,13 @@ def writer() -> Writer:
     return Writer()
 
 
-NAMES = st.sampled_from(["a", "b", "ab", "aab", "é", "Delft"])
-VALUES = st.one_of(NAMES, st.integers(-30, 130), st.none(), st.booleans(), st.just({"a": [1.5]}))
+NAMES = st.one_of(
+    st.sampled_from(["a", "b", "ab", "aab", "é", "Delft", "größe", "Ø€5", "日本a"]),
+    st.text("éßÿ\x7f\x80€ab0", min_size=1, max_size=4),
+)
+VALUES = st.one_of(
+    NAMES, st.integers(-30, 130), st.none(), st.booleans(), st.just({"a": [1.5]}), st.just(["é"])
+)
 PATTERNS = st.sampled_from(
     ["^(abb|aaa|aba)$", "[^a]{1,3}", r"^\d+(\.\d)?$", "^.{0,2}x$", r"\S@\w", "^(a|b)c|d$"]
 )
@@ -167,7 +171,7 @@ def test_whatever_the_guide_lets_through_is_what_the_schema_describes(
         held = hold(whole, "schema", is_strict=True)
     except MeshError:
         return
-    for text in writer.texts(held, seed, 4):
+    for text in writer.texts(Guide(json_schema=json.dumps(held)), seed, 4):
         value = json.loads(text)
         assert is_valid(value, json.loads(said), json.loads(said)), (said, text)
 
@@ -182,7 +186,52 @@ def test_whatever_the_guide_lets_through_is_what_the_schema_describes(
 )
 def test_what_is_put_otherwise_is_still_written(writer: Writer, schema: Any, wrong: str) -> None:
     held = hold(dict(schema), "schema", is_strict=True)
-    texts = writer.texts(held, 1, 8)
+    texts = writer.texts(Guide(json_schema=json.dumps(held)), 1, 8)
     assert texts
     assert wrong not in texts
     assert all(is_valid(json.loads(text), schema, schema) for text in texts)
+
+
+SEEDS = st.integers(0, 1000)
+ACCENTED = ["größe", "Straße", "année", "numéro 1", "ÿ0f", "é1é2", "Øab"]
+
+
+@pytest.mark.parametrize("text", ACCENTED)
+def test_letters_with_accents_are_written_before_whatever_follows(
+    writer: Writer, text: str
+) -> None:
+    closed = {
+        "type": "object",
+        "properties": {text: {"const": text}, "more": {"$ref": f"#/properties/{text}"}},
+        "required": [text, "more"],
+        "additionalProperties": False,
+    }
+    held = hold(closed, "schema", is_strict=True)
+    texts = writer.texts(Guide(json_schema=json.dumps(held)), 1, 2)
+    assert texts
+    assert [json.loads(each) for each in texts] == [{text: text, "more": text}] * len(texts)
+
+    begun = {"type": "const_string", "value": text}
+    schema = {"type": "json_schema", "json_schema": hold({"enum": [text]}, "", is_strict=True)}
+    sequence = {"type": "sequence", "elements": [begun, schema]}
+    tag = json.dumps({"type": "structural_tag", "format": sequence})
+    assert set(writer.texts(Guide(structural_tag=tag), 1, 2)) == {f'{text}"{text}"'}
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.text("éßÿŁ€ab0-^$", min_size=1, max_size=5), st.sampled_from(["", "A-ÿ"]), SEEDS)
+def test_whatever_a_class_of_characters_lets_through_is_in_it(
+    writer: Writer, members: str, further: str, seed: int
+) -> None:
+    escaped = "".join(rf"\{each}" if each in "-^" else each for each in members)
+    expression = f"[{escaped}{further}]{{2}}"
+    texts = writer.texts(Guide(regex=expression), seed, 4)
+    assert texts
+    assert all(re.fullmatch(expression, each) for each in texts), (expression, texts)
+
+
+@pytest.mark.parametrize("expression", ["größe", "Stra(ß|ss)e[a-f]", "[éfab0]{3}", r"[\^é]{2}"])
+def test_expressions_beyond_ascii(writer: Writer, expression: str) -> None:
+    texts = writer.texts(Guide(regex=expression), 1, 6)
+    assert texts
+    assert all(re.fullmatch(expression, each) for each in texts), texts

@@ -74,6 +74,14 @@ UNHELD = [
     ({"enum": ["a"], "minLength": 1}, "/minLength"),
     ({"minLength": 3}, "/minLength"),
     ({"$dynamicRef": "#a"}, "/$dynamicRef"),
+    ({"const": 2**63}, "/const"),
+    ({"const": [{"a": -(2**63) - 1}]}, "/const"),
+    ({"enum": [1, 1e999]}, "/enum"),
+    ({"const": 'say "größe"'}, "/const"),
+    ({"const": ["größe"]}, "/const"),
+    ({"const": {"größe": 1}}, "/const"),
+    ({"type": "integer", "minimum": 2**63}, "/minimum"),
+    ({"type": "integer", "minimum": -(2**63), "maximum": 2 - 2**63}, "/minimum"),
 ]
 
 
@@ -104,6 +112,19 @@ def test_references_must_lead_somewhere(*, is_strict: bool) -> None:
     circle: Any = {"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}]}}}
     assert "back to itself" in refused(circle, is_strict=is_strict)
     assert refused([1], is_strict=is_strict) == "must be a JSON Schema"
+
+
+@pytest.mark.parametrize("keyword", ["enum", "anyOf", "oneOf", "allOf"])
+@pytest.mark.parametrize("is_strict", [True, False])
+def test_a_choice_of_nothing_is_refused(keyword: str, *, is_strict: bool) -> None:
+    problem = refused({"items": {keyword: []}}, is_strict=is_strict)
+    assert problem == f"/items/{keyword} must not be empty"
+
+
+def test_integers_of_64_bits_are_held_to() -> None:
+    values = [-(2**63), 2**53 + 1, 2**63 - 1]
+    written = json.dumps(held({"enum": values}))
+    assert all(str(value) in written for value in values)
 
 
 def test_what_nothing_leads_to_is_not_looked_at() -> None:
