@@ -22,7 +22,7 @@ class Child(NamedTuple):
 
 
 async def lost(pid: int, known: Mapping[Child, Command], needs: Needs) -> str:
-    """Wait until a process has lost a child that it needs, and return the child's name.
+    """Wait until a process has lost a child that it needs, and return that in words.
 
     Children may come and go; `known` are those that there were.
     """
@@ -30,7 +30,7 @@ async def lost(pid: int, known: Mapping[Child, Command], needs: Needs) -> str:
         now = await running(pid)
         for child in known.keys() - now.keys():
             if await needs(known[child], list(now.values())):
-                return child.name
+                return f"lost its process {child.name}"
         known = now
         await asyncio.sleep(_POLL_S)
 

@@ -33,6 +33,11 @@ class Part:
     """Removes what a run that was killed may have left behind."""
     needs_child: Needs | None = None
     """Tells whether it serves no more, now that a process that it started has ended."""
+    alive: Callable[[], Awaitable[object]] | None = None
+    """Asks the process, once it is ready, whether it answers at all; raises NotReadyError when not.
+    One that does not for long is started again."""
+    crashes: str = ""
+    """What a line begins with, as a regular expression, after which the process is to end."""
     telling: str = ""
     """What the line holds that tells why it cannot start; without one, the last line tells."""
 

@@ -72,7 +72,7 @@ class Process:
         """What it had started itself when it became ready."""
         self._child = child
         self._output = output
-        self._lost = ""
+        self._failure = ""
         self.end: asyncio.Task[str]
         """Done once nothing of the part runs any more: how it ended, in words."""
 
@@ -116,9 +116,9 @@ class Process:
             self._kill()
         await self.end
 
-    def lose(self, child: str) -> None:
-        """End the part: it has lost a process without which it is of no use."""
-        self._lost = child
+    def fail(self, how: str) -> None:
+        """End the part: it is of no use any more, for a reason in words."""
+        self._failure = how
         self._kill()
 
     async def _run(self, guard: Guard) -> str:
@@ -130,7 +130,7 @@ class Process:
         output.cancel()
         _clear(self.part)
         guard.forget(self.pid)
-        return f"lost its process {self._lost}" if self._lost else _in_words(code)
+        return self._failure or _in_words(code)
 
     async def _read_output(self) -> None:
         reader = asyncio.StreamReader()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from catenary.health import FailedError, NotReadyError
-from infra.local import children
+from infra.local import children, hanging
 from infra.local.errors import PartFailedError
 from infra.local.log import PartLog
 from infra.local.part import Part, Tiers
@@ -28,6 +28,8 @@ class Limits:
     restarts: int = 5
     """How often one part is started again within `window_s`."""
     window_s: float = 60.0
+    silence_s: float = 60.0
+    """How long a part that is ready may answer nothing: a machine may be very busy."""
     pause_s: float = 0.2
     """Before the first restart; each further one within `window_s` waits twice as long."""
 
@@ -118,19 +120,23 @@ class Supervisor:
             await asyncio.sleep(pause_s)
 
     async def _ends(self, process: Process) -> str:
-        """Wait until the part has ended, and end it once it has lost a process that it needs."""
-        needs = process.part.needs_child
-        if needs is None or process.end.done():
-            return await asyncio.shield(process.end)
-        lost = asyncio.create_task(children.lost(process.pid, process.children, needs))
+        """Wait until the part has ended, and end it once it is of no use any more."""
+        part, failures = process.part, list[asyncio.Task[str]]()
+        if part.needs_child is not None:
+            lost = children.lost(process.pid, process.children, part.needs_child)
+            failures.append(asyncio.create_task(lost))
+        if part.alive is not None or part.crashes:
+            hangs = hanging.hangs(part, process.log, self._limits.silence_s)
+            failures.append(asyncio.create_task(hangs))
         try:
-            await asyncio.wait([lost, process.end], return_when=asyncio.FIRST_COMPLETED)
-            if lost.done():
-                process.lose(lost.result())
+            await asyncio.wait([*failures, process.end], return_when=asyncio.FIRST_COMPLETED)
+            if not process.end.done():
+                process.fail(next(failure.result() for failure in failures if failure.done()))
             return await asyncio.shield(process.end)
         finally:
-            lost.cancel()
-            await asyncio.gather(lost, return_exceptions=True)
+            for failure in failures:
+                failure.cancel()
+            await asyncio.gather(*failures, return_exceptions=True)
 
     async def _start(self, part: Part, log: PartLog, guard: Guard) -> Process:
         try:

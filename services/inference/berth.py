@@ -1,7 +1,7 @@
 """One model: the version that serves it now, and the way in and out of versions.
 
 A new version is opened and warm before any request goes to it; then the old one takes no more, its
-calls end, and it is given up. So at most two versions are in memory at once. A version that is
+calls end, and it is given up. One that is wanted again before that serves again. A version that is
 lost, because somebody else has unloaded it, is opened again.
 """
 
@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from catenary.config.v1 import models_pb2 as config_pb
 from catenary.v1 import embeddings_pb2, models_pb2
@@ -17,19 +17,21 @@ from catenary.v1 import generation_pb2 as pb
 from services import errors, models
 from services.config import lasting
 from services.errors import MeshError
+from services.inference.departures import Departures
 from services.inference.version import Host, Version, is_elsewhere, is_lasting, is_lost
 from services.link import Call, Events
 
 logger = logging.getLogger(__name__)
 
-_LEAVE_S = 24 * 3600.0
-"""The longest that a call may take; see `default_deadline` of the gateway."""
+_MOST_OPEN = 3
+"""One that serves, the next one, and one whose last calls take long: each takes its memory."""
 _READY = models_pb2.Model.STATE_READY
 _LOADING = models_pb2.Model.STATE_LOADING
 _FAILED = models_pb2.Model.STATE_FAILED
 _UNREACHABLE = models_pb2.Model.STATE_UNREACHABLE
 _CHANGED = "has changed, but it serves already: its version must count up"
 """Answers are stored by version, and one that never served may be mended without."""
+_CROWDED = "is loaded once the calls in earlier versions have ended"
 _DEFECT = "a defect; the log tells"
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
@@ -45,7 +47,7 @@ class Timing:
     """Before that one is opened again: it may be another replica that has unloaded it, and this one
     is about to read of the next version; longer than `reload.follow` takes to see a change."""
     linger_s: float = 5.0
-    """Before the last version is given up: other replicas of the link may not have the next yet."""
+    """Before the last version is given up: whoever writes models.yaml may do so in two steps."""
 
 
 class Berth:
@@ -59,7 +61,7 @@ class Berth:
         self._changed = asyncio.Event()
         self._version: Version | None = None
         self._arrived = asyncio.Condition()
-        self._open: list[Version] = []
+        self._departures = Departures(host, timing.linger_s, self._changed.set)
         self._state = _LOADING
         self._problem = ""
         self._settled = asyncio.Event()
@@ -90,8 +92,9 @@ class Berth:
         card = models_pb2.Model()
         if self._version is None:
             card.name, card.version = self.name, self._wanted.version
-            card.engine, card.owner = self._wanted.engine, self._wanted.owner
-            card.state = self._state
+            card.engine, card.state = self._wanted.engine, self._state
+            card.context_window = self._wanted.context_window
+            models.label(card, self._wanted)
         else:
             card.CopyFrom(self._version.card)
             card.state = self._version.state
@@ -146,13 +149,15 @@ class Berth:
         pause_s = _FIRST_PAUSE_S
         while True:
             self._changed.clear()
-            if self._wanted is None:
-                await self._let_go(None)
-                if self._wanted is None:
-                    self._settled.set()
-                    return
+            may_try_again = False
+            if self._wanted is not None:
+                may_try_again = await self._bring_in(self._wanted)
+            elif self._version is not None:
+                await self._serve(None)
                 continue
-            may_try_again = await self._bring_in(self._wanted)
+            elif not self._departures:
+                self._settled.set()
+                return
             if self._version is not None and self._version.state != _READY:
                 may_try_again = await self._regain(self._version) or may_try_again
             try:
@@ -164,13 +169,21 @@ class Berth:
 
     async def close(self) -> None:
         """Close what is open here; what runs elsewhere goes on, for others."""
-        for version in self._open:
-            await version.backend.close()
+        await self._departures.close()
+        if self._version is not None:
+            await self._version.backend.close()
 
     async def _bring_in(self, wanted: config_pb.ModelConfig) -> bool:
         """Serve this version; return True when that may succeed later by itself."""
         if self._version is not None and self._version.config.version == wanted.version:
             self._keep(self._version, wanted)
+            return False
+        if (version := self._departures.take_back(wanted.version)) is not None:
+            await self._serve(version)
+            self._problem = ""
+            self._keep(version, wanted)
+            return False
+        if not self._has_room(wanted):
             return False
         try:
             version = Version(wanted, await self._host.open(wanted))
@@ -179,12 +192,20 @@ class Berth:
         except Exception:
             logger.exception("defect", extra={"model": self.name})
             return self._failed(wanted, _DEFECT, may_try_again=False)
-        self._open.append(version)
+        await self._serve(version)
         self._problem = ""
         logger.info("model serves", extra={"model": self.name, "version": wanted.version})
         self._settled.set()
-        await self._let_go(version)
         return False
+
+    def _has_room(self, wanted: config_pb.ModelConfig) -> bool:
+        """Tell whether a version may be opened now; when not, it may once another one has left."""
+        if self._departures.has(wanted.version):
+            return False
+        if len(self._departures) + (self._version is not None) >= _MOST_OPEN:
+            self._problem = f"version {wanted.version}: {_CROWDED}"
+            return False
+        return True
 
     def _keep(self, version: Version, wanted: config_pb.ModelConfig) -> None:
         """Take over what may change of a version that serves; all else makes another version."""
@@ -249,33 +270,21 @@ class Berth:
             self._settled.set()
         return may_try_again
 
-    async def _let_go(self, next_version: Version | None) -> None:
-        """Send requests to the next version; give up the last one when its calls have ended."""
-        last = self._version
+    async def _serve(self, version: Version | None) -> None:
+        """Send requests to a version from now on; the last one leaves."""
+        last, self._version = self._version, version
+        self._state = _LOADING
+        if last is not None:
+            self._departures.begin(last)
         async with self._arrived:
-            self._version = next_version
             self._arrived.notify_all()
-        if last is None:
-            return
-        try:
-            async with asyncio.timeout(_LEAVE_S):
-                await asyncio.sleep(self._timing.linger_s)
-                await last.idle()
-        except TimeoutError:
-            logger.error("calls never end", extra={"model": self.name})  # noqa: TRY400
-        try:
-            await self._host.give_up(last.config, last.backend)
-        except MeshError as error:
-            line = {"model": self.name, "version": last.config.version, "problem": error.message}
-            logger.error("model not unloaded", extra=line)  # noqa: TRY400
-        else:
-            line = {"model": self.name, "version": last.config.version}
-            logger.info("model left", extra=line)
-        self._open.remove(last)
 
     def _serving(self) -> Version:
         if self._wanted is None:
             raise errors.model_not_found(self.name)
+        if self._version is None and self._state == _UNREACHABLE:
+            metadata = {"upstream": self._wanted.engine, "model": self.name}
+            raise replace(errors.upstream_unreachable(f"model {self.name!r}"), metadata=metadata)
         if self._version is None:
             raise errors.model_unavailable(self.name, has_failed=self._state == _FAILED)
         if self._version.state == _FAILED:

@@ -79,6 +79,7 @@ def launched(process: Process, loads: LoadReports) -> Fleet:
     if process.repository is not None:
         endpoint = process.config.telemetry.otlp_endpoint
         deployment = Deployment(shared.channel(""), process.repository, endpoint)
+        process.closing.callback(deployment.close)
     fleet = Fleet(BackendHost(shared, deployment), Timing())
     process.closing.push_async_callback(fleet.close)
     process.served.tell(fleet.serve)

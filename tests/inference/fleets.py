@@ -62,6 +62,12 @@ class FakeBackend:
         self.is_closed = True
 
 
+def _set() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @dataclass(eq=False)
 class FakeHost:
     """Opens what is fine, and watches over what must never happen."""
@@ -74,6 +80,8 @@ class FakeHost:
     reopened: int = 0
     failures: list[Exception] = field(default_factory=list[Exception])
     """What the next attempts to open a version again fail with."""
+    may_give_up: asyncio.Event = field(default_factory=_set)
+    given_up: int = 0
 
     async def open(self, config: config_pb.ModelConfig) -> Opened:
         self.attempts += 1
@@ -88,11 +96,13 @@ class FakeHost:
             raise errors.upstream_unreachable("a server")
         if behaviour == "defect":
             raise RuntimeError
+        held = self.open_backends.setdefault(config.name, [])
+        versions = [backend.version for backend in held]
+        assert config.version not in versions, "a version was opened beside itself"
         backend = FakeBackend(config.version)
         backend.may_end.set()
-        held = self.open_backends.setdefault(config.name, [])
         held.append(backend)
-        assert len(held) <= 2, "three versions in memory at once"
+        assert len(held) <= 3, "four versions in memory at once"
         return Opened(models_pb2.Model(name=config.name, version=config.version), backend)
 
     async def reopen(self, config: config_pb.ModelConfig, backend: Backend) -> None:
@@ -108,8 +118,10 @@ class FakeHost:
         assert isinstance(backend, FakeBackend)
         assert backend.calls == 0, "a version was given up under a call"
         backend.is_closed = True
-        self.open_backends[config.name].remove(backend)
+        self.given_up += 1
         await asyncio.sleep(0)
+        await self.may_give_up.wait()
+        self.open_backends[config.name].remove(backend)
 
 
 def configured(models: Models) -> config_pb.ModelsConfig:

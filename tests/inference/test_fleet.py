@@ -252,3 +252,18 @@ async def test_a_server_of_somebody_else_s_that_is_down_holds_up_no_other_model(
         await until_card(fleet, 1, models_pb2.Model.STATE_READY)
     finally:
         await fleet.close()
+
+
+async def test_a_caller_reads_that_a_server_of_somebody_else_s_cannot_be_reached() -> None:
+    fleet = Fleet(FakeHost({("a", 1): "down"}), NO_WAIT)
+    models = configured({"a": (1, "fine")})
+    models.models[0].engine = "openai"
+    models.models[0].context_window = 8192
+    fleet.serve(models)
+    card = await until_card(fleet, 1, models_pb2.Model.STATE_UNREACHABLE)
+    assert card.context_window == 8192
+    with pytest.raises(MeshError, match=r"^model 'a' cannot be reached$") as caught:
+        await answer(fleet)
+    assert caught.value.metadata == {"upstream": "openai", "model": "a"}
+    assert caught.value.retry_after_s is not None
+    await fleet.close()

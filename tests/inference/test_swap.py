@@ -4,8 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -21,17 +20,20 @@ from services.inference.fleet import Fleet
 from tests.inference.asking import ask, asking
 from tests.inference.triton import POCKET, Triton, launch, stop
 from tests.inference.versions import (
+    Load,
     answer_of,
     card_when,
     configured,
     fleet_over,
     model,
     second_version,
+    stub_processes,
+    stubs,
+    until,
 )
 
 _READY = models_pb2.Model.STATE_READY
 _FAILED = models_pb2.Model.STATE_FAILED
-_CALLERS = 24
 
 
 @pytest.fixture(scope="module")
@@ -53,27 +55,6 @@ def triton(folder: Path) -> Iterator[Triton]:
         assert stop(running) == 0
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not holds():  # noqa: ASYNC110 - nobody is told
-            await asyncio.sleep(0.02)
-
-
-def stub_processes(triton: Triton) -> dict[int, str]:
-    """Return the processes in Triton that run a model's Python, with the model's name."""
-    return {
-        process: Path(word).parents[1].name
-        for process, command in triton.children().items()
-        for word in command.split()[:2]
-        if word.endswith("/model.py")
-    }
-
-
-def stubs(triton: Triton) -> list[str]:
-    """Return the models whose Python runs in Triton."""
-    return sorted(stub_processes(triton).values())
-
-
 async def unload(triton: Triton, name: str) -> None:
     """Unload a model as a person does, behind the back of all fleets."""
     address = f"127.0.0.1:{triton.ports.grpc}"
@@ -82,40 +63,11 @@ async def unload(triton: Triton, name: str) -> None:
         await stub.RepositoryModelUnload(service_pb2.RepositoryModelUnloadRequest(model_name=name))
 
 
-class Load:
-    """Callers who ask one after another until they are told to stop."""
-
-    def __init__(self) -> None:
-        self.texts: Counter[str] = Counter()
-        self.errors: Counter[str] = Counter()
-        self._over = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
-
-    def begin(self, fleet: Fleet, callers: int = _CALLERS) -> None:
-        self._tasks += [asyncio.create_task(self._ask(fleet)) for _ in range(callers)]
-
-    async def end(self) -> None:
-        self._over.set()
-        await asyncio.gather(*self._tasks)
-
-    async def _ask(self, fleet: Fleet) -> None:
-        while not self._over.is_set():
-            try:
-                self.texts[await answer_of(fleet)] += 1
-            except MeshError as error:
-                self.errors[error.message] += 1
-                return
-
-    async def answered(self, more: int) -> None:
-        """Wait until so many more answers have come."""
-        wanted = self.texts.total() + more
-        await until(lambda: self.texts.total() >= wanted or bool(self.errors))
-
-
 @pytest.mark.parametrize("replicas", [1, 2])
 async def test_a_swap_under_load_loses_no_request_and_mixes_none_up(
     folder: Path, second: Path, triton: Triton, replicas: int
 ) -> None:
+    placed = folder / "models"
     async with AsyncExitStack() as stack:
         fleets = [
             await stack.enter_async_context(fleet_over(triton, folder)) for _ in range(replicas)
@@ -150,27 +102,7 @@ async def test_a_swap_under_load_loses_no_request_and_mixes_none_up(
         # Of what Triton itself counts it keeps the failures of all models that there ever were.
         shown = triton.metrics().splitlines()
         assert not [line for line in shown if line.startswith("catenary_") and ".v1" in line]
-        assert [entry.name for entry in (folder / "models").iterdir()] == ["pocket.v2"]
-
-
-async def test_a_replica_that_is_late_goes_over_when_its_version_has_been_unloaded(
-    folder: Path, second: Path, triton: Triton
-) -> None:
-    async with fleet_over(triton, folder, 0) as early, fleet_over(triton, folder, 0) as late:
-        for fleet in (early, late):
-            fleet.serve(configured(model(1)))
-            await card_when(fleet, 1, _READY)
-        load = Load()
-        load.begin(late, 8)
-        await load.answered(10)
-        early.serve(configured(model(2, second)))
-        await until(lambda: not (folder / "models" / "pocket.v1").exists())
-        late.serve(configured(model(2, second)))
-        await card_when(late, 2, _READY)
-        await load.answered(20)
-        await load.end()
-        assert not load.errors
-        assert len(load.texts) == 2
+        await until(lambda: [entry.name for entry in placed.iterdir()] == ["pocket.v2"])
 
 
 @pytest.mark.parametrize("replicas", [1, 2])

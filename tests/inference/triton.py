@@ -1,5 +1,6 @@
 """Starts and stops real Triton for tests, and looks into it."""
 
+import json
 import os
 import socket
 import subprocess
@@ -52,6 +53,14 @@ class Triton:
         with urllib.request.urlopen(url, timeout=5) as response:
             shown: str = response.read().decode()
         return shown
+
+    def index(self, model: str) -> str:
+        """Return how far Triton is with a model in its repository; empty when it has none such."""
+        url = f"http://127.0.0.1:{self.ports.http}/v2/repository/index"
+        request = urllib.request.Request(url, method="POST")
+        with urllib.request.urlopen(request, timeout=5) as response:  # noqa: S310 - Triton's own
+            models = json.load(response)
+        return next((str(each.get("state", "")) for each in models if each["name"] == model), "")
 
     def children(self) -> dict[int, str]:
         """Return the processes below Triton, with their command lines."""

@@ -3,7 +3,8 @@
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from catenary.config.v1 import models_pb2 as config_pb
 from catenary.v1 import models_pb2
+from services.errors import MeshError
 from services.inference import Inference
 from services.inference.berth import Timing
 from services.inference.deployment import Deployment
@@ -20,6 +22,7 @@ from tests.inference.asking import ask, asking
 from tests.inference.triton import POCKET, Triton, resources_at
 
 PROMPT_MARK = "Speak of bridges. "
+_CALLERS = 24
 
 
 def second_version(folder: Path) -> Path:
@@ -69,6 +72,7 @@ async def fleet_over(triton: Triton, folder: Path, linger_s: float = 1.0) -> Asy
             yield fleet
         finally:
             await fleet.close()
+            deployment.close()
 
 
 async def card_when(
@@ -90,3 +94,54 @@ async def answer_of(fleet: Fleet, name: str = "pocket") -> str:
     request = asking(model=name, temperature=0, max_output_tokens=24)
     answer = await ask(Inference(fleet.models, fleet), request)
     return f"{answer.finished.usage.input_tokens}: {answer.text()}"
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not holds():  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.02)
+
+
+def stub_processes(triton: Triton) -> dict[int, str]:
+    """Return the processes in Triton that run a model's Python, with the model's name."""
+    return {
+        process: Path(word).parents[1].name
+        for process, command in triton.children().items()
+        for word in command.split()[:2]
+        if word.endswith("/model.py")
+    }
+
+
+def stubs(triton: Triton) -> list[str]:
+    """Return the models whose Python runs in Triton."""
+    return sorted(stub_processes(triton).values())
+
+
+class Load:
+    """Callers who ask one after another until they are told to stop."""
+
+    def __init__(self) -> None:
+        self.texts: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
+        self._over = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def begin(self, fleet: Fleet, callers: int = _CALLERS) -> None:
+        self._tasks += [asyncio.create_task(self._ask(fleet)) for _ in range(callers)]
+
+    async def end(self) -> None:
+        self._over.set()
+        await asyncio.gather(*self._tasks)
+
+    async def _ask(self, fleet: Fleet) -> None:
+        while not self._over.is_set():
+            try:
+                self.texts[await answer_of(fleet)] += 1
+            except MeshError as error:
+                self.errors[error.message] += 1
+                return
+
+    async def answered(self, more: int) -> None:
+        """Wait until so many more answers have come."""
+        wanted = self.texts.total() + more
+        await until(lambda: self.texts.total() >= wanted or bool(self.errors))

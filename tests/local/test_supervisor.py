@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from catenary.health import FailedError
+from catenary.health import FailedError, NotReadyError
 from infra.local.children import Command
 from infra.local.errors import PartFailedError, PortTakenError
 from infra.local.log import LAST_LINES, MAX_FILE_BYTES, PartLog
@@ -192,6 +192,45 @@ async def test_a_part_that_loses_a_process_it_needs_is_started_again(tmp_path: P
     ((name, how, _),) = heard.deaths
     assert (name, how.rpartition(" ")[0]) == ("triton", "lost its process")
     assert all(ends(pid, within_s=0) for pid in heard.pids["triton"])
+
+
+async def test_a_part_that_answers_no_more_is_started_again(tmp_path: Path) -> None:
+    triton = part("triton", SLEEP, tmp_path)
+    asked, hangs = asyncio.Event(), False
+
+    async def alive() -> None:
+        asked.set()
+        if hangs:
+            raise NotReadyError("does not answer")
+
+    tiers = [[replace(triton, alive=alive)]]
+    async with supervised(tiers, tmp_path, replace(QUICK, silence_s=0.1)) as (heard, _):
+        assert await heard.readiness.get() == "triton"
+        async with asyncio.timeout(20):
+            await asked.wait()
+            hangs = True
+            assert await heard.readiness.get() == "triton"
+        hangs = False
+    ((name, how, _),) = heard.deaths
+    assert (name, how) == ("triton", "had not answered for 0 s")
+    assert all(ends(pid, within_s=0) for pid in heard.pids["triton"])
+
+
+async def test_a_part_that_crashes_and_does_not_end_is_started_again(tmp_path: Path) -> None:
+    flag = tmp_path / "before"
+    code = (
+        f"import pathlib; before = pathlib.Path({str(flag)!r})\n"
+        "crashes = not before.exists(); before.touch()\n"
+        f"pathlib.Path({str(tmp_path / 'triton')!r}).touch()\n"
+        "print('Signal (6) received.' if crashes else 'serves', flush=True)\n"
+        f"{SLEEP}"
+    )
+    crashing = replace(part("triton", code, tmp_path, ready=False), crashes=r"Signal \(6\)")
+    async with supervised([[crashing]], tmp_path) as (heard, _):
+        assert await heard.readiness.get() == "triton"
+        async with asyncio.timeout(20):
+            assert await heard.readiness.get() == "triton"
+    assert heard.deaths == [("triton", "crashed, but did not end", ["Signal (6) received."])]
 
 
 async def test_a_part_that_will_never_be_whole_fails_the_start_in_one_line(tmp_path: Path) -> None:
