@@ -1,12 +1,14 @@
 """The link whose work is done in another process: link → gRPC."""
 
+import asyncio
 from dataclasses import dataclass
 
 import grpc
 
 from catenary.v1 import generation_pb2 as pb
 from catenary.v1 import generation_pb2_grpc
-from services import rpc_status
+from services import errors, rpc_status
+from services.cancellation import is_cancelled
 from services.link import Call, Events
 from services.tracing import Tracing
 from services.transport import OPTIONS, to_metadata
@@ -31,6 +33,10 @@ class RemoteLink:
                 yield event
         except grpc.aio.AioRpcError as error:
             raise rpc_status.from_rpc_error(error, self.name) from None
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            raise errors.upstream_unreachable(self.name) from None
         finally:
             rpc.cancel()
 

@@ -17,6 +17,7 @@ from infra.engine.frames import Timings
 from infra.engine.vocabulary import Vocabulary
 from infra.triton import contract
 from services import errors
+from services.cancellation import is_cancelled
 from services.errors import MeshError
 from services.inference import failures
 from services.inference.engine import EngineRequest, Piece
@@ -86,7 +87,9 @@ class TritonClient:
                     yield _piece(response.infer_response, self.vocabulary)
         except grpc.aio.AioRpcError as error:
             raise _classify(self.model, error) from None
-        except (GeneratorExit, asyncio.CancelledError):
+        except (GeneratorExit, asyncio.CancelledError) as left:
+            if isinstance(left, asyncio.CancelledError) and not is_cancelled():
+                raise errors.upstream_unreachable(_NAME) from None
             self._leave(wanted.id)
             raise
         finally:

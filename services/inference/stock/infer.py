@@ -1,10 +1,13 @@
 """One generation in somebody's Triton: one gRPC stream, closed when its reader leaves."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 
 import grpc
 from tritonclient.grpc import service_pb2
 
+from services import errors
+from services.cancellation import is_cancelled
 from services.inference.stock import failures
 from services.inference.stock.tensors import Outputs
 from services.inference.stream_infer import stream_infer
@@ -38,6 +41,10 @@ async def infer(
                 yield Outputs.read(response.infer_response)
     except grpc.aio.AioRpcError as error:
         raise failures.from_rpc(model, error) from None
+    except asyncio.CancelledError:
+        if is_cancelled():
+            raise
+        raise errors.upstream_unreachable(failures.TRITON) from None
     finally:
         rpc.cancel()
     if failure:
