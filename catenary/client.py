@@ -9,11 +9,17 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from catenary.v1 import generation_pb2 as pb
-from catenary.v1 import generation_pb2_grpc, models_pb2, models_pb2_grpc
+from catenary.v1 import (
+    generation_pb2_grpc,
+    models_pb2,
+    models_pb2_grpc,
+    safety_pb2,
+    safety_pb2_grpc,
+)
 
 _STATUS_DETAILS = "grpc-status-details-bin"
 _MAX_MESSAGE_BYTES = 256 * 1024 * 1024
-_MODELS_TIMEOUT_S = 10.0
+_TELL_TIMEOUT_S = 10.0
 
 
 class CallError(Exception):
@@ -83,7 +89,19 @@ class Client:
         """
         stub = models_pb2_grpc.ModelsStub(self._channel)
         try:
-            return await stub.ListModels(models_pb2.ListModelsRequest(), timeout=_MODELS_TIMEOUT_S)
+            return await stub.ListModels(models_pb2.ListModelsRequest(), timeout=_TELL_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            raise _call_error(error) from None
+
+    async def safety_policy(self) -> safety_pb2.GetPolicyResponse:
+        """Return which safety policy holds, and whether it is the one configured.
+
+        Raises:
+            CallError: the mesh does not tell.
+        """
+        stub = safety_pb2_grpc.SafetyStub(self._channel)
+        try:
+            return await stub.GetPolicy(safety_pb2.GetPolicyRequest(), timeout=_TELL_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             raise _call_error(error) from None
 

@@ -3,18 +3,18 @@
 from collections.abc import Callable, Sequence
 
 from services.cache import Cache
-from services.chain import compose
+from services.chain import SAFETY, compose
 from services.gateway.link import Gateway
 from services.gateway.places import Places
 from services.gateway.surfaces import surfaces
-from services.gateway.unary import GatewayUnary
+from services.gateway.unary import GatewayChecker, GatewayUnary
 from services.inference import Inference
 from services.inference.fleet import launched
 from services.inference.load import LoadReports
 from services.link import Link
 from services.process import Process, main
 from services.router import Router
-from services.safety import Safety
+from services.safety import Safety, SafetyChecker, SafetyUnary, set_up
 from services.server import Service
 
 
@@ -28,9 +28,13 @@ def build(process: Process) -> Sequence[Service]:
     fleet = launched(process, LoadReports())
     inference = Inference(fleet.models, fleet)
     places = Places(config.gateway.max_calls)
+    policies, inspector = set_up(process)
     chain = compose(
         hop("gateway", lambda upstream: Gateway(upstream, config.gateway, places)),
-        hop("safety", lambda upstream: Safety.configured(upstream, config.safety, registry)),
+        hop(
+            SAFETY,
+            lambda upstream: Safety(upstream, policies, inspector, config.safety.max_prompt_chars),
+        ),
         hop(
             "cache",
             lambda upstream: Cache.configured(
@@ -45,11 +49,18 @@ def build(process: Process) -> Sequence[Service]:
         ),
         terminal=process.hop("inference", inference),
     )
+    checked = SafetyUnary(process.unary_hop("inference", inference), policies, inspector)
     unary = GatewayUnary(
-        process.unary_hop("inference", inference), config.gateway, places, config.router.aliases
+        process.unary_hop(SAFETY, checked), config.gateway, places, config.router.aliases
     )
+    checker = SafetyChecker(policies, inspector.looking)
     return surfaces(
-        chain, process.unary_hop("gateway", unary), fleet, process.served, process.tracing
+        chain,
+        process.unary_hop("gateway", unary),
+        GatewayChecker(checker, config.gateway, places),
+        fleet,
+        process.served,
+        process.tracing,
     )
 
 

@@ -4,7 +4,10 @@ from collections.abc import Callable
 
 from services.link import Link
 
-ORDER = ("gateway", "safety", "cache", "router", "inference")
+SAFETY = "safety"
+"""The link that also sees what is no stream, and tells its policy."""
+
+ORDER = ("gateway", SAFETY, "cache", "router", "inference")
 """The links, from the caller to the engine.
 
 Safety stands before the cache: what reaches the cache, the router and the engine has passed it, so

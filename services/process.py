@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, TypeVar
 
 import grpc
 import uvloop
@@ -19,7 +19,9 @@ from catenary.config.v1.mesh_pb2 import MeshConfig
 from catenary.config.v1.models_pb2 import ModelsConfig
 from services import config, reload, remote, server, tracing
 from services.catalogue import Catalogue, RemoteCatalogue
-from services.chain import ORDER
+from services.chain import ORDER, SAFETY
+from services.checks import Checker, RemoteChecker
+from services.config import ConfigError
 from services.hop import Hop
 from services.link import Link
 from services.logs import configure_logging
@@ -29,6 +31,8 @@ from services.unary import RemoteUnary, Unary
 from services.unary_hop import UnaryHop
 
 logger = logging.getLogger(__name__)
+
+Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,10 @@ class Process:
     """Where the next link is reached; empty in the process of the last."""
     repository: Path | None
     """The folder from which the mesh's own Triton serves; None where the Triton is not ours."""
+    policy_file: Path
+    """The safety policy; there may be no such file."""
+    policy_kept: Path | None
+    """The policy that was in force last, for a process that starts again; None: it is not kept."""
     closing: AsyncExitStack = field(default_factory=AsyncExitStack)
     """Closes what the links hold when the process ends."""
     opening: list[Callable[[], Awaitable[None]]] = field(
@@ -69,14 +77,33 @@ class Process:
         channel = self.channel(self.upstream_address, upstream)
         return remote.RemoteLink(upstream, channel, self.tracing)
 
-    def end_of_chain(self) -> Unary:
-        """Connect to the last link, for what no link between has a part in."""
-        channel = self.channel(self.upstream_address, ORDER[-1])
-        return RemoteUnary(ORDER[-1], channel, self.tracing)
+    def unary_of(self, name: str) -> Unary:
+        """Connect to a link that answers single requests."""
+        return RemoteUnary(name, self.channel(self.upstream_address, name), self.tracing)
+
+    def checker(self) -> Checker:
+        """Connect to who knows the safety policy."""
+        return RemoteChecker(SAFETY, self.channel(self.upstream_address, SAFETY), self.tracing)
 
     def catalogue(self) -> Catalogue:
         """Connect to who knows the models: the last link."""
         return RemoteCatalogue(self.channel(self.upstream_address, ORDER[-1]))
+
+    def follow(
+        self,
+        file: Path,
+        taken: reload.Snapshot | None,
+        load: Callable[[], Loaded],
+        take: Callable[[Loaded], None],
+        refuse: Callable[[ConfigError], None],
+    ) -> None:
+        """Follow a file for as long as the process serves; see `reload.follow`."""
+
+        async def begin() -> None:
+            following = asyncio.create_task(reload.follow(file, taken, load, take, refuse))
+            self.closing.push_async_callback(_cancelled, following)
+
+        self.opening.append(begin)
 
     def channel(self, address: str, authority: str) -> grpc.aio.Channel:
         """Open a channel that closes with the process."""
@@ -111,6 +138,11 @@ def main(name: str, build: Build) -> None:
         "--models-kept",
         type=Path,
         help="the models that were served last, served on while models.yaml cannot be used",
+    )
+    parser.add_argument(
+        "--policy-kept",
+        type=Path,
+        help="the safety policy that was in force last, kept while its file cannot be used",
     )
     parser.add_argument("--listen", required=True, help="host:port to serve gRPC on")
     parser.add_argument("--metrics", required=True, help="host:port to serve metrics on")
@@ -172,6 +204,8 @@ async def _run(name: str, build: Build, read: _Read, arguments: argparse.Namespa
             triton_address=loaded.inference.triton_address or arguments.triton,
             upstream_address=arguments.upstream,
             repository=None if loaded.inference.triton_address else arguments.repository,
+            policy_file=config.policy_file(arguments.config, loaded),
+            policy_kept=arguments.policy_kept,
         )
 
         if read.refused is not None:
@@ -185,16 +219,13 @@ async def _run(name: str, build: Build, read: _Read, arguments: argparse.Namespa
         try:
             async with process.closing:
                 services = build(process)
-                following = asyncio.create_task(
-                    reload.follow(
-                        arguments.models,
-                        read.models_were,
-                        next_models,
-                        process.served.take,
-                        process.served.refuse,
-                    )
+                process.follow(
+                    arguments.models,
+                    read.models_were,
+                    next_models,
+                    process.served.take,
+                    process.served.refuse,
                 )
-                process.closing.push_async_callback(_cancelled, following)
                 for opened in process.opening:
                     await opened()
                 # What is there now stays: the collector need not walk through it again and again.

@@ -1,7 +1,8 @@
-"""What is asked of the end of the chain directly: one request, one response, and no stream.
+"""What is one request and one response, and no stream.
 
-Embeddings and token counts pass no link between the gateway and the inference link. As with links,
-whoever calls does not know whether the work is done in this process or in another.
+Embeddings and token counts go from the gateway to the safety link, and from there to the inference
+link. As with links, whoever calls does not know whether the work is done in this process or in
+another.
 """
 
 import logging
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 
 from catenary.v1 import embeddings_pb2, embeddings_pb2_grpc, tokens_pb2, tokens_pb2_grpc
 from services import errors, rpc_status
@@ -24,7 +26,7 @@ Request = TypeVar("Request")
 Response = TypeVar("Response")
 Identify = Callable[[Call], Call]
 """Makes of what a caller says about itself what the mesh vouches for."""
-_Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 
 class Unary(Protocol):
@@ -57,24 +59,30 @@ class RemoteUnary:
     ) -> embeddings_pb2.EmbedResponse:
         """Return the other process's vectors; its errors come as they were raised there."""
         stub = embeddings_pb2_grpc.EmbeddingsStub(self.channel)
-        return await self._ask(stub.Embed, request, call)
+        return await remotely(stub.Embed, request, call, self.name, self.tracing)
 
     async def count_tokens(
         self, request: tokens_pb2.CountTokensRequest, call: Call
     ) -> tokens_pb2.CountTokensResponse:
         """Return the other process's count; its errors come as they were raised there."""
         stub = tokens_pb2_grpc.TokensStub(self.channel)
-        return await self._ask(stub.CountTokens, request, call)
+        return await remotely(stub.CountTokens, request, call, self.name, self.tracing)
 
-    async def _ask(
-        self, rpc: Callable[..., Awaitable[Response]], request: Any, call: Call
-    ) -> Response:
-        with self.tracing.under(call.trace):
-            asked = rpc(request, timeout=call.time_remaining(), metadata=to_metadata(call))
-        try:
-            return await asked
-        except grpc.aio.AioRpcError as error:
-            raise rpc_status.from_rpc_error(error, self.name) from None
+
+async def remotely(
+    rpc: Callable[..., Awaitable[Response]],
+    request: Message,
+    call: Call,
+    name: str,
+    tracing: Tracing,
+) -> Response:
+    """Ask another process, `name` in errors; its errors come as they were raised there."""
+    with tracing.under(call.trace):
+        asked = rpc(request, timeout=call.time_remaining(), metadata=to_metadata(call))
+    try:
+        return await asked
+    except grpc.aio.AioRpcError as error:
+        raise rpc_status.from_rpc_error(error, name) from None
 
 
 class UnaryServicer(embeddings_pb2_grpc.EmbeddingsServicer, tokens_pb2_grpc.TokensServicer):
@@ -82,29 +90,37 @@ class UnaryServicer(embeddings_pb2_grpc.EmbeddingsServicer, tokens_pb2_grpc.Toke
 
     def __init__(self, unary: Unary, tracing: Tracing, identify: Identify) -> None:
         self._unary = unary
-        self._tracing = tracing
-        self._identify = identify
+        self._answerer = Answerer(tracing, identify)
 
     async def Embed(  # noqa: N802 - gRPC's name
-        self, request: embeddings_pb2.EmbedRequest, context: _Context
+        self, request: embeddings_pb2.EmbedRequest, context: Context
     ) -> embeddings_pb2.EmbedResponse:
         """Answer with a vector for each text."""
-        return await self._answer(self._unary.embed, request, context)
+        return await self._answerer(self._unary.embed, request, context)
 
     async def CountTokens(  # noqa: N802 - gRPC's name
-        self, request: tokens_pb2.CountTokensRequest, context: _Context
+        self, request: tokens_pb2.CountTokensRequest, context: Context
     ) -> tokens_pb2.CountTokensResponse:
         """Answer with the tokens of a prompt."""
-        return await self._answer(self._unary.count_tokens, request, context)
+        return await self._answerer(self._unary.count_tokens, request, context)
 
-    async def _answer(
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """Answers calls of other processes, as gRPC has them."""
+
+    tracing: Tracing
+    identify: Identify
+
+    async def __call__(
         self,
         ask: Callable[[Request, Call], Awaitable[Response]],
         request: Request,
-        context: _Context,
+        context: Context,
     ) -> Response:
-        call = self._identify(from_context(context))
-        call = replace(call, trace=self._tracing.ambient(call.trace))
+        """Answer one call; a failure ends it with its status."""
+        call = self.identify(from_context(context))
+        call = replace(call, trace=self.tracing.ambient(call.trace))
         try:
             return await ask(request, call)
         except errors.MeshError as error:

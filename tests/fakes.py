@@ -6,7 +6,14 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from catenary.v1 import decision_pb2, embeddings_pb2, message_pb2, models_pb2, tokens_pb2
+from catenary.v1 import (
+    decision_pb2,
+    embeddings_pb2,
+    message_pb2,
+    models_pb2,
+    safety_pb2,
+    tokens_pb2,
+)
 from catenary.v1 import generation_pb2 as pb
 from services.link import Call, Events, Link
 
@@ -114,6 +121,25 @@ class Answering:
             except asyncio.CancelledError:
                 self.cancelled.set()
                 raise
+
+
+@dataclass(eq=False)
+class Checking:
+    """Finds nothing in any text, and remembers who asked."""
+
+    calls: list[Call] = field(default_factory=list)
+
+    async def check(self, request: safety_pb2.CheckRequest, call: Call) -> safety_pb2.CheckResponse:
+        self.calls.append(call)
+        verdict = decision_pb2.VERDICT_ALLOW
+        return safety_pb2.CheckResponse(verdict=verdict, profile=request.profile or "own")
+
+    async def get_policy(
+        self, request: safety_pb2.GetPolicyRequest, call: Call
+    ) -> safety_pb2.GetPolicyResponse:
+        del request
+        self.calls.append(call)
+        return safety_pb2.GetPolicyResponse(profile="own", profiles=["own"])
 
 
 async def outcome(

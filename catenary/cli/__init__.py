@@ -4,6 +4,7 @@ import typer
 
 from catenary.cli.chat import chat
 from catenary.cli.models import models
+from catenary.cli.safety import safety
 from catenary.cli.status import status
 from catenary.cli.up import up
 
@@ -18,3 +19,4 @@ app.command()(up)
 app.command()(chat)
 app.command()(models)
 app.command()(status)
+app.add_typer(safety)

@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from typing import TypeVar
 
 import typer
 from rich.console import Console
@@ -17,6 +18,9 @@ from catenary.cli.models import state
 from catenary.cli.options import PortBase, StateDir
 from catenary.client import CallError, Client
 from catenary.v1.models_pb2 import ListModelsResponse, Model
+from catenary.v1.safety_pb2 import GetPolicyResponse
+
+Response = TypeVar("Response")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,32 +40,36 @@ def status(port_base: PortBase = None, state_dir: StateDir = None) -> None:
         where = f" with --port-base {port_base}" if port_base else ""
         typer.echo(f"no mesh is running{where}; `make up` starts one", err=True)
         raise typer.Exit(1)
-    conditions, told = asyncio.run(_ask(mesh))
+    conditions, told, refusals = asyncio.run(_ask(mesh))
     # A row is a line, in a pipe and in a narrow terminal too: addresses are there to be copied.
     console = Console(width=300)
     console.print(_table(mesh, conditions))
-    console.print(f"placement {mesh.placement}{_models(told.models)}", style="dim")
-    if told.refusal:
-        typer.secho(told.refusal, fg="red")
-    if told.refusal or not all(condition.healthy for condition in conditions):
+    console.print(f"placement {mesh.placement}{_models(told)}", style="dim")
+    for refusal in refusals:
+        typer.secho(refusal, fg="red")
+    if refusals or not all(condition.healthy for condition in conditions):
         raise typer.Exit(1)
 
 
-async def _ask(mesh: record.MeshRecord) -> tuple[list[Condition], ListModelsResponse]:
+async def _ask(mesh: record.MeshRecord) -> tuple[list[Condition], Sequence[Model], list[str]]:
+    """Return how the parts are, the models, and why files of the configuration are not in force."""
     conditions = asyncio.gather(*(_condition(mesh, part) for part in mesh.parts))
-    return await conditions, await _listed(mesh)
-
-
-async def _listed(mesh: record.MeshRecord) -> ListModelsResponse:
-    """Return what callers are told of the models; nothing while nobody is told."""
     edge = next((part.address for part in mesh.parts if part.kind == "envoy"), None)
     if edge is None:
-        return ListModelsResponse()
+        return await conditions, (), []
     async with Client(edge) as client:
-        try:
-            return await client.list_models()
-        except CallError:
-            return ListModelsResponse()
+        listed = await _told(client.list_models(), ListModelsResponse())
+        policy = await _told(client.safety_policy(), GetPolicyResponse())
+    refusals = [refusal for refusal in (listed.refusal, policy.refusal) if refusal]
+    return await conditions, listed.models, refusals
+
+
+async def _told(asked: Awaitable[Response], nothing: Response) -> Response:
+    """Return what callers are told; nothing while nobody is told."""
+    try:
+        return await asked
+    except CallError:
+        return nothing
 
 
 def _models(cards: Sequence[Model]) -> str:

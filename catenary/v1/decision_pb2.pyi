@@ -198,6 +198,8 @@ class Finding(_message.Message):
     CATEGORY_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     VERDICT_FIELD_NUMBER: _builtins.int
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
     detector: _builtins.str
     """What found it, for example `deny_list`."""
     category: _builtins.str
@@ -206,6 +208,10 @@ class Finding(_message.Message):
     """How sure the detector is, from 0 to 1."""
     verdict: Global___Verdict.ValueType
     """What was done about this one."""
+    severity: _builtins.int
+    """How severe it is, from 1 (mild) to 4 (extreme); 0 where the detector does not tell."""
+    count: _builtins.int
+    """How many there were of the same detector, category and verdict; the score is the highest."""
     def __init__(
         self,
         *,
@@ -213,10 +219,12 @@ class Finding(_message.Message):
         category: _builtins.str = ...,
         score: _builtins.float = ...,
         verdict: Global___Verdict.ValueType = ...,
+        severity: _builtins.int = ...,
+        count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "detector", b"detector", "score", b"score", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "count", b"count", "detector", b"detector", "score", b"score", "severity", b"severity", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,16 +4,16 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import numpy as np
-import openvino as ov
 from tokenizers import Tokenizer
 
-from infra.embedding import graph, package, weights
+from infra.embedding import package
 from infra.embedding.batching import Batching, Ids, Vectors
 from infra.embedding.errors import TextTooLongError
+from infra.embedding.model import Model
 from infra.embedding.shape import Shape
+from infra.embedding.tokenizer import read_tokenizer
 
 MAX_WAITING_TOKENS = 1_000_000
 """What waits at most, some minutes' work on two cores."""
@@ -36,7 +36,7 @@ class Embedder:
     """Embeds the texts of concurrent callers together."""
 
     def __init__(
-        self, shape: Shape, tokenizer: Tokenizer, compute: "_Model", max_waiting_tokens: int
+        self, shape: Shape, tokenizer: Tokenizer, compute: Model, max_waiting_tokens: int
     ) -> None:
         self.dimensions = shape.dimensions
         self.max_tokens = shape.max_tokens
@@ -52,9 +52,8 @@ class Embedder:
             ValueError: a file is not what it should be, or the model is of another kind.
         """
         shape = Shape.read(folder)
-        tokenizer = _tokenizer(folder / "tokenizer.json")
-        model = graph.build(weights.read(folder / "model.safetensors"), shape)
-        return cls(shape, tokenizer, _Model(model), max_waiting_tokens)
+        tokenizer = read_tokenizer(folder / "tokenizer.json")
+        return cls(shape, tokenizer, Model.read(folder, shape), max_waiting_tokens)
 
     @classmethod
     def packaged(cls, max_waiting_tokens: int = MAX_WAITING_TOKENS) -> Self:
@@ -95,35 +94,3 @@ class Embedder:
     def _ids(self, texts: Sequence[str]) -> list[Ids]:
         # `encode_batch` lets other threads run, which `encode` does not.
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
-
-
-def _tokenizer(file: Path) -> Tokenizer:
-    if not file.is_file():
-        raise FileNotFoundError(f"there is no file {str(file)!r}")
-    try:
-        tokenizer = Tokenizer.from_file(str(file))
-    except Exception as error:  # noqa: BLE001 - tokenizers raises nothing narrower
-        raise ValueError(f"{file} is not a tokenizer: {error}") from None
-    # The file may ask for both; here texts are never cut, and padded by the batch.
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
-
-
-class _Model:
-    """The compiled graph; used by one thread."""
-
-    def __init__(self, model: ov.Model) -> None:
-        # Without the hint the plugin rounds to bfloat16 where the CPU has it.
-        config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-        self._request: Any = ov.Core().compile_model(model, "CPU", config).create_infer_request()
-
-    def __call__(self, texts: Sequence[Ids]) -> Vectors:
-        longest = max(map(len, texts))
-        ids = np.zeros((len(texts), longest), np.int32)
-        mask = np.zeros((len(texts), longest), np.float32)
-        for row, tokens in enumerate(texts):
-            ids[row, : len(tokens)] = tokens
-            mask[row, : len(tokens)] = 1
-        vectors: Vectors = self._request.infer([ids, mask])[0]
-        return vectors

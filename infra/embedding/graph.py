@@ -25,30 +25,39 @@ def build(weights: Weights, shape: Shape) -> ov.Model:
         ValueError: a weight is missing.
     """
     try:
-        return _Bert(weights, shape).model()
+        return Bert(weights, shape).model()
     except KeyError as error:
         raise ValueError(f"the embedding model has no weight {error}") from None
 
 
-class _Bert:
+class Bert:
+    """The parts that the graph of a BERT is built of."""
+
     def __init__(self, weights: Weights, shape: Shape) -> None:
         self.weights = weights
         self.shape = shape
 
     def model(self) -> ov.Model:
+        """Return the model whose output is a vector a text."""
         ids, mask = op.parameter([-1, -1], np.int32), op.parameter([-1, -1], np.float32)
+        x = self.encoded(ids, mask)
+        # The mean and the sum over a text's tokens point the same way.
+        total = op.reduce_sum(op.multiply(x, op.unsqueeze(mask, _constant(2))), _constant([1]))
+        unit = op.normalize_l2(total, _constant([1]), 1e-12, "max")
+        return ov.Model([op.result(unit)], [ids, mask], "embeddings")
+
+    def encoded(self, ids: Node, mask: Node) -> Node:
+        """Return what the layers make of tokens: `[texts, tokens, dimensions]`."""
         x = self.embedded(ids)
         # [texts, 1, 1, tokens]: the same for every head and every token that looks.
         hidden = op.multiply(op.subtract(_constant(1.0), mask), _constant(_HIDDEN))
         hidden = op.unsqueeze(hidden, _constant([1, 2]))
         for index in range(self.shape.layers):
             x = self.layer(f"encoder.layer.{index}.", x, hidden)
-        # The mean and the sum over a text's tokens point the same way.
-        total = op.reduce_sum(op.multiply(x, op.unsqueeze(mask, _constant(2))), _constant([1]))
-        unit = op.normalize_l2(total, _constant([1]), 1e-12, "max")
-        return ov.Model([op.result(unit)], [ids, mask], "embeddings")
+        return x
 
     def embedded(self, ids: Node) -> Node:
+        """Return the embeddings of tokens, with those of their places."""
         words = op.gather(self.weight("embeddings.word_embeddings.weight"), ids, _constant(0))
         # Every token is of the first kind: the second is for pairs of texts.
         places = (
@@ -62,6 +71,7 @@ class _Bert:
         return self.norm("embeddings.LayerNorm", op.add(words, first))
 
     def layer(self, name: str, x: Node, hidden: Node) -> Node:
+        """Return what one layer makes of tokens."""
         mixed = self.dense(name + "attention.output.dense", self.attention(name, x, hidden))
         x = self.norm(name + "attention.output.LayerNorm", op.add(mixed, x))
         wide = op.gelu(self.dense(name + "intermediate.dense", x), "erf")
@@ -70,6 +80,7 @@ class _Bert:
         )
 
     def attention(self, name: str, x: Node, hidden: Node) -> Node:
+        """Return what the heads of a layer gather."""
         heads, size = self.shape.heads, self.shape.dimensions // self.shape.heads
         query, key, value = (
             _swapped(
@@ -85,10 +96,12 @@ class _Bert:
         return op.reshape(mixed, _constant([0, 0, self.shape.dimensions]), special_zero=True)
 
     def dense(self, name: str, x: Node) -> Node:
+        """Return the product with a weight, and its bias added."""
         product = op.matmul(x, self.weight(name + ".weight"), transpose_a=False, transpose_b=True)
         return op.add(product, self.weight(name + ".bias"))
 
     def norm(self, name: str, x: Node) -> Node:
+        """Return the values brought to one mean and variance, scaled and moved."""
         unit = op.mvn(
             x,
             _constant([-1]),
@@ -99,6 +112,7 @@ class _Bert:
         return op.add(op.multiply(unit, self.weight(name + ".weight")), self.weight(name + ".bias"))
 
     def weight(self, name: str) -> Node:
+        """Return a weight as a constant."""
         return op.constant(self.weights[name])
 
 

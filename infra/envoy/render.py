@@ -15,13 +15,21 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.rpc import error_details_pb2, status_pb2
 
 from catenary.config.v1.mesh_pb2 import EdgeConfig
-from catenary.v1 import embeddings_pb2, generation_pb2, models_pb2, openai_pb2, tokens_pb2
+from catenary.v1 import (
+    embeddings_pb2,
+    generation_pb2,
+    models_pb2,
+    openai_pb2,
+    safety_pb2,
+    tokens_pb2,
+)
 
 _TRANSCODED = (
     openai_pb2.DESCRIPTOR,
     generation_pb2.DESCRIPTOR,
     embeddings_pb2.DESCRIPTOR,
     tokens_pb2.DESCRIPTOR,
+    safety_pb2.DESCRIPTOR,
     models_pb2.DESCRIPTOR,
 )
 # Without them the transcoder could not write the details of an error as JSON.

@@ -30,6 +30,11 @@ def models_kept(folder: Path) -> Path:
     return folder / "models.kept.yaml"
 
 
+def policy_kept(folder: Path) -> Path:
+    """Return where the safety link keeps the policy that is in force."""
+    return folder / "policy.kept"
+
+
 def envoy_config(folder: Path) -> Path:
     """Return where Envoy's configuration is."""
     return folder / "envoy.yaml"

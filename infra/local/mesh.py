@@ -68,6 +68,8 @@ def run(plan: Plan, tiers: Tiers, report: Report) -> None:
 def _write(plan: Plan) -> None:
     files.logs(plan.folder).mkdir(parents=True, exist_ok=True)
     config.keep_models(plan.models, files.models_kept(plan.folder))
+    # A mesh that starts anew follows its files, and not what was in force before.
+    files.policy_kept(plan.folder).unlink(missing_ok=True)
     if plan.has_triton:
         files.write_triton(plan.folder)
     mesh_port = plan.ports.mesh if plan.placement == "split" else None

@@ -98,6 +98,9 @@ def _triton(plan: Plan) -> Part:
         clear=functools.partial(triton.clear_shared_memory, ports.triton_grpc),
         # Triton goes on without the process that runs a model's Python, and even says it is ready.
         needs_child=functools.partial(triton_needs, address),
+        alive=functools.partial(health.triton, address, ()),
+        # When its memory is broken, what reports the crash may wait for ever, and the rest goes on.
+        crashes=r"Signal \((4|6|7|8|11)\) received",
     )
 
 
@@ -145,6 +148,7 @@ def _process(plan: Plan, link: str, replica: int, *, name: str, module: str) -> 
             *("--config", str(plan.config_file.resolve())),
             *("--models", str(plan.models_file.resolve())),
             *("--models-kept", str(files.models_kept(plan.folder))),
+            *("--policy-kept", str(files.policy_kept(plan.folder))),
             *("--listen", _at(listen)),
             *("--metrics", _at(metrics)),
             *beyond,

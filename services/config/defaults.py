@@ -8,7 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from catenary.config.v1 import mesh_pb2 as pb
-from catenary.config.v1 import models_pb2
+from catenary.config.v1 import models_pb2, safety_pb2
 
 DEFAULTS = pb.MeshConfig(
     gateway=pb.GatewayConfig(default_deadline=Duration(seconds=600), max_calls=1024),
@@ -52,6 +52,25 @@ MINILM = models_pb2.ModelConfig(name="minilm", engine="embeddings")
 
 DEFAULT_MODELS = (POCKET, MINILM)
 """What is served where there is no models.yaml, or none in it."""
+
+
+RULE_DEFAULTS = safety_pb2.SafetyRule(deadline=Duration(seconds=2))
+"""What a rule of a policy that names only its detector means."""
+
+HARM_DEFAULTS = safety_pb2.HarmDetector(severity=2)
+"""What the detector of harm means that is only named."""
+
+AUDIT_DEFAULTS = safety_pb2.SafetyAudit(max_bytes=64 * 1024 * 1024)
+"""What an audit that names only its file means."""
+
+
+def complete_policy(policy: safety_pb2.SafetyPolicy) -> None:
+    """Fill in what a policy does not say."""
+    complete(AUDIT_DEFAULTS, policy.audit)
+    for rule in (rule for profile in policy.profiles for rule in profile.rules):
+        complete(RULE_DEFAULTS, rule)
+        if rule.HasField("harm"):
+            complete(HARM_DEFAULTS, rule.harm)
 
 
 def complete(defaults: Message, given: Message) -> None:

@@ -16,3 +16,16 @@ def load(file: Path) -> pb.MeshConfig:
     config = read(file, pb.MeshConfig).message
     complete(DEFAULTS, config)
     return config
+
+
+def policy_file(file: Path, config: pb.MeshConfig) -> Path:
+    """Return where the safety policy stands: where the file says, or beside it, if there is one.
+
+    Raises:
+        ConfigError: it stands not where the file says.
+    """
+    policy = file.resolve().parent / (config.safety.policy or "safety.yaml")
+    if config.safety.policy and not policy.is_file():
+        problem = f"there is no file {str(policy)!r}"
+        raise read(file, pb.MeshConfig).error("safety.policy", problem)
+    return policy

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 import protovalidate
 import yaml
 from google.protobuf import json_format
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
@@ -116,6 +116,9 @@ class _Filler:
                 raise self._error(key, field, f"there is no such field here; there are {names}")
             if field in self.lines:
                 raise self._error(key, field, "stands twice")
+            chosen = _already_chosen(message, descriptor)
+            if chosen is not None:
+                raise self._error(key, field, f"cannot stand beside {chosen!r}: give one of them")
             self.lines[field] = key.start_mark.line + 1
             self._set(message, descriptor, value, field)
 
@@ -135,12 +138,25 @@ class _Filler:
                 raise self._error(node, path, f"must be {_form(descriptor)}")
             try:
                 value = yaml.SafeLoader("").construct_object(node, deep=True)
+                if descriptor.enum_type is not None:
+                    value = f"{_prefix(descriptor.enum_type)}{value.upper()}"
                 json_format.ParseDict({descriptor.name: value}, message)
-            except (yaml.YAMLError, json_format.ParseError, TypeError, ValueError):
+            except (AttributeError, json_format.ParseError, TypeError, ValueError, yaml.YAMLError):
                 raise self._error(node, path, f"must be {_form(descriptor)}") from None
 
     def _error(self, node: yaml.Node, path: str, problem: str) -> ConfigError:
         return ConfigError(self.file, node.start_mark.line + 1, path, problem)
+
+
+def _already_chosen(message: Message, descriptor: FieldDescriptor) -> str | None:
+    """Return the field that was given of those of which there may be one."""
+    choice = descriptor.containing_oneof
+    return None if choice is None else message.WhichOneof(choice.name)
+
+
+def _prefix(kind: EnumDescriptor) -> str:
+    """Return what the contract puts before the name of every value, and people leave out."""
+    return kind.values_by_number[0].name.removesuffix("UNSPECIFIED")
 
 
 def _is_map(descriptor: FieldDescriptor) -> bool:
@@ -162,10 +178,15 @@ def _form(descriptor: FieldDescriptor) -> str:
     if descriptor.message_type is not None:
         is_duration = descriptor.message_type.name == "Duration"
         return "a duration such as 1.5s" if is_duration else "a mapping"
+    if descriptor.enum_type is not None:
+        prefix = _prefix(descriptor.enum_type)
+        names = [v.name.removeprefix(prefix).lower() for v in descriptor.enum_type.values[1:]]
+        return f"one of {', '.join(names)}"
     one = {
         FieldDescriptor.CPPTYPE_STRING: "text",
         FieldDescriptor.CPPTYPE_UINT32: "a whole number from 0 to 4294967295",
         FieldDescriptor.CPPTYPE_DOUBLE: "a number",
+        FieldDescriptor.CPPTYPE_FLOAT: "a number",
         FieldDescriptor.CPPTYPE_BOOL: "true or false",
     }[descriptor.cpp_type]
     return f"a list, each item {one}" if descriptor.is_repeated else one

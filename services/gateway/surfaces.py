@@ -3,6 +3,7 @@
 from catenary.v1 import openai_pb2, openai_pb2_grpc
 from services import unary as unary_calls
 from services.catalogue import Catalogue, listing
+from services.checks import Checker, checking
 from services.gateway.identity import identified
 from services.gateway.ledger import Ledger
 from services.gateway.models import ModelsServicer
@@ -14,14 +15,20 @@ from services.tracing import Tracing
 from services.unary import Unary
 
 
-def surfaces(
-    link: Link, unary: Unary, catalogue: Catalogue, served: Served, tracing: Tracing
+def surfaces(  # noqa: PLR0917 - each is another part of the process
+    link: Link,
+    unary: Unary,
+    checker: Checker,
+    catalogue: Catalogue,
+    served: Served,
+    tracing: Tracing,
 ) -> list[Service]:
-    """Return Generation, Embeddings, Tokens, Models and OpenAI.
+    """Return Generation, Embeddings, Tokens, Safety, Models and OpenAI.
 
     Args:
         link: the gateway, with what observes it.
         unary: its other half, for what is no stream, observed likewise.
+        checker: knows the safety policy.
         catalogue: tells which models are served.
         served: tells whether these are the ones of models.yaml.
         tracing: knows the span of the server's call.
@@ -31,6 +38,7 @@ def surfaces(
     return [
         generation(ledger, tracing),
         *unary_calls.services(unary, tracing, identified),
+        checking(checker, tracing, identified),
         listing(ModelsServicer(catalogue, served)),
         Service(
             openai_pb2.DESCRIPTOR.services_by_name["OpenAI"].full_name,

@@ -2,17 +2,27 @@
 
 from collections.abc import Sequence
 
+from services.chain import ORDER, SAFETY
+from services.checks import checking
 from services.process import Process, main
-from services.safety import Safety
+from services.safety import Safety, SafetyChecker, SafetyUnary, set_up
 from services.server import Service, generation
+from services.unary import services
 
 
 def build(process: Process) -> Sequence[Service]:
     """Build the link in front of the cache's process."""
-    upstream = process.upstream_of("safety")
-    link = Safety.configured(upstream, process.config.safety, process.registry)
-    return [generation(process.hop("safety", link), process.tracing)]
+    policies, inspector = set_up(process)
+    link = Safety(
+        process.upstream_of(SAFETY), policies, inspector, process.config.safety.max_prompt_chars
+    )
+    unary = SafetyUnary(process.unary_of(ORDER[-1]), policies, inspector)
+    return [
+        generation(process.hop(SAFETY, link), process.tracing),
+        *services(process.unary_hop(SAFETY, unary), process.tracing),
+        checking(SafetyChecker(policies, inspector.looking), process.tracing),
+    ]
 
 
 if __name__ == "__main__":
-    main("safety", build)
+    main(SAFETY, build)

@@ -1,40 +1,48 @@
-"""What the safety link says that it did."""
+"""What the safety link says that it did: findings summed up, and never a text."""
+
+from collections.abc import Iterable, Sequence
 
 from catenary.v1 import decision_pb2
 from catenary.v1 import generation_pb2 as pb
+from services.safety.stream.rules import Judged
 
-PROFILE = "default"
-"""The one profile there is: what the configuration denies."""
-
-DENY_LIST = "deny_list"
-"""The one detector there is, and the category of all that it finds."""
+MAX_FINDINGS = 100
+"""The most that one decision tells, the most severe first: decisions go into spans and logs."""
 
 
-def allowed_input() -> pb.GenerateResponse:
-    """Build the event that tells that the prompt may pass."""
-    return _event(
-        decision_pb2.SafetyDecision(
-            verdict=decision_pb2.VERDICT_ALLOW,
-            profile=PROFILE,
-            direction=decision_pb2.DIRECTION_INPUT,
-        )
+def summary(judged: Iterable[Judged]) -> list[decision_pb2.Finding]:
+    """Sum up what was found by detector, category and verdict, the most severe first."""
+    known: dict[tuple[str, str, int], decision_pb2.Finding] = {}
+    for one in judged:
+        found = one.finding
+        key = (found.detector, found.category, one.action)
+        summed = known.get(key)
+        if summed is None:
+            summed = known[key] = decision_pb2.Finding(
+                detector=found.detector, category=found.category, verdict=verdict(one.action)
+            )
+        summed.count += 1
+        summed.score = max(summed.score, found.score)
+        summed.severity = max(summed.severity, found.severity)
+    ordered = sorted(known.values(), key=lambda finding: (-finding.verdict, -finding.score))
+    return ordered[:MAX_FINDINGS]
+
+
+def verdict(action: int) -> decision_pb2.Verdict.ValueType:
+    """Return what the actions of a policy lead to; both count from the mildest."""
+    return decision_pb2.Verdict.Value(decision_pb2.Verdict.Name(action))  # type: ignore[arg-type]
+
+
+def decided(
+    profile: str,
+    direction: decision_pb2.Direction.ValueType,
+    findings: Sequence[decision_pb2.Finding],
+) -> pb.GenerateResponse:
+    """Build the event that tells what was found, and the most severe thing done."""
+    decision = decision_pb2.SafetyDecision(
+        verdict=max((finding.verdict for finding in findings), default=decision_pb2.VERDICT_ALLOW),
+        profile=profile,
+        direction=direction,
+        findings=findings,
     )
-
-
-def blocked_output() -> pb.GenerateResponse:
-    """Build the event that tells that a choice of the completion was cut."""
-    finding = decision_pb2.Finding(
-        detector=DENY_LIST, category=DENY_LIST, score=1, verdict=decision_pb2.VERDICT_BLOCK
-    )
-    return _event(
-        decision_pb2.SafetyDecision(
-            verdict=decision_pb2.VERDICT_BLOCK,
-            profile=PROFILE,
-            direction=decision_pb2.DIRECTION_OUTPUT,
-            findings=[finding],
-        )
-    )
-
-
-def _event(decision: decision_pb2.SafetyDecision) -> pb.GenerateResponse:
     return pb.GenerateResponse(decision=decision_pb2.Decision(safety=decision))

@@ -1,104 +1,86 @@
-"""The link that lets nothing denied through, in either direction."""
+"""The link that lets nothing through that may not pass, in either direction."""
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Self
 
-from prometheus_client import CollectorRegistry, Counter
-
-from catenary.config.v1 import mesh_pb2 as config_pb
+from catenary.v1 import decision_pb2
 from catenary.v1 import generation_pb2 as pb
-from services import errors, telemetry
 from services.link import Call, Events, Link
-from services.safety.decisions import DENY_LIST, PROFILE, allowed_input
-from services.safety.output import Output
-from services.safety.phrases import Phrases
-from services.safety.prompt import texts
-
-_SLICE_CHARS = 16 * 1024
-"""How much of a prompt is read before other calls have their turn: 1 to 3 ms of work."""
+from services.safety import passages
+from services.safety.answer import Answer
+from services.safety.before_verdict import held
+from services.safety.decisions import decided
+from services.safety.inspection import Case, Inspector, Passed
+from services.safety.policies import Policies
+from services.safety.profile import Rule
 
 
 @dataclass(frozen=True, slots=True)
 class Safety:
-    """Refuses prompts that are too long or hold a denied phrase; cuts completions before one."""
+    """Refuses or rewrites prompts, and filters completions, as the caller's profile says."""
 
     upstream: Link
+    policies: Policies
+    inspector: Inspector
     max_prompt_chars: int
-    deny: Phrases
-    findings: Counter
-
-    @classmethod
-    def configured(
-        cls, upstream: Link, config: config_pb.SafetyConfig, registry: CollectorRegistry
-    ) -> Self:
-        """Build the link as the configuration says."""
-        findings = Counter(
-            telemetry.SAFETY_FINDINGS,
-            "What safety found and acted on, by detector, verdict and direction (input, output).",
-            ("detector", "verdict", "direction"),
-            registry=registry,
-        )
-        return cls(upstream, config.max_prompt_chars, Phrases(config.deny), findings)
 
     async def generate(self, request: pb.GenerateRequest, call: Call) -> Events:
         """Stream what may leave of the upstream's events.
 
         Raises:
-            MeshError: INVALID_REQUEST for a prompt that is too long or a profile that does not
-                exist, PROMPT_BLOCKED for a denied phrase; the upstream is not called then.
+            MeshError: INVALID_REQUEST for a prompt that is too long or a profile that may not be
+                asked for, PROMPT_BLOCKED; nothing of the upstream's has been given then.
         """
-        await self._check(request)
-        output = Output(request, self.deny, self._count("output"))
+        policy = self.policies.policy
+        profile = policy.profile(call.tenant, request.controls.safety_profile)
+        case = Case(policy, profile, call, request.end_user)
+        first, meanwhile = profile.prompt_rules()
+        passed = await self._inspect(request, first, case)
+        try:
+            async with aclosing(self._leaving(request, passed, meanwhile, case)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            passed.pseudonyms.wipe()
+
+    async def _leaving(
+        self,
+        request: pb.GenerateRequest,
+        passed: Passed[pb.GenerateRequest],
+        meanwhile: Sequence[Rule],
+        case: Case,
+    ) -> Events:
+        """Stream what may leave, while the rest of the rules looks at the prompt."""
+        findings = list(passed.findings)
+
+        async def check() -> None:
+            findings.extend((await self._inspect(request, meanwhile, case)).findings)
+
+        answer = Answer(passed, case, self.inspector)
         leaving: Sequence[pb.GenerateResponse] = ()
-        async with aclosing(self.upstream.generate(request, call)) as events:
+        async with (
+            aclosing(self.upstream.generate(passed.request, case.call)) as upstream,
+            aclosing(held(upstream, check()) if meanwhile else upstream) as events,
+        ):
             async for event in events:
+                leaving = await answer.read(event)
+                if answer.blocked:
+                    break
+                for safe in leaving:
+                    yield safe
                 if event.HasField("started"):
-                    yield event
-                    yield allowed_input()
-                elif not self.deny:
-                    yield event
-                else:
-                    leaving = list(output.read(event))
-                    if output.blocked:
-                        break
-                    for safe in leaving:
-                        yield safe
+                    yield decided(case.profile.name, decision_pb2.DIRECTION_INPUT, findings)
             else:
                 return
         # Here the upstream has been stopped: what is blocked costs no more while the rest is read.
         for safe in leaving:
             yield safe
-        yield output.cut()
+        yield answer.cut()
 
-    async def _check(self, request: pb.GenerateRequest) -> None:
-        profile = request.controls.safety_profile
-        if profile not in {"", PROFILE}:
-            description = f"there is no safety profile {profile!r}; there is {PROFILE!r}"
-            raise errors.invalid_field("controls.safety_profile", description)
-        prompt = list(texts(request))
-        chars = sum(map(len, prompt))
-        if chars > self.max_prompt_chars:
-            raise errors.prompt_too_long(chars, self.max_prompt_chars)
-        if not self.deny:
-            return
-        for text in prompt:
-            if await self._denies(text):
-                self._count("input")()
-                raise errors.prompt_blocked(DENY_LIST, DENY_LIST)
-
-    async def _denies(self, text: str) -> bool:
-        state = 0
-        for start in range(0, len(text), _SLICE_CHARS):
-            if start:
-                await asyncio.sleep(0)
-            piece = text[start : start + _SLICE_CHARS].casefold()
-            state, match = self.deny.scan(state, piece)
-            if match is not None:
-                return True
-        return False
-
-    def _count(self, direction: str) -> Callable[[], None]:
-        return self.findings.labels(DENY_LIST, "block", direction).inc
+    async def _inspect(
+        self, request: pb.GenerateRequest, rules: Sequence[Rule], case: Case
+    ) -> Passed[pb.GenerateRequest]:
+        return await self.inspector.inspect(
+            request, passages.of_request, rules, case, self.max_prompt_chars
+        )

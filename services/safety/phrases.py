@@ -1,7 +1,7 @@
-"""Denied phrases, found in linear time in text that comes whole or in pieces."""
+"""Denied phrases, found in linear time, and how much of a text's end may begin one."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 
@@ -30,25 +30,24 @@ class Phrases:
     def __bool__(self) -> bool:
         return len(self._next) > 1
 
-    def depth(self, state: int) -> int:
-        """Return how many folded characters at the end of the text begin a phrase."""
-        return self._depth[state]
+    def matches(self, folded: str) -> Iterator[Match]:
+        """Give the longest phrase that ends at each character where one ends, from a beginning."""
+        for end, state in enumerate(self._states(folded), 1):
+            if self._longest_match[state]:
+                yield Match(end - self._longest_match[state], end)
 
-    def scan(self, state: int, folded: str) -> tuple[int, Match | None]:
-        """Read on from a state (0 at a text's beginning), up to the first phrase that ends.
+    def begun(self, folded: str) -> int:
+        """Return how many folded characters at the end of a text begin a phrase."""
+        last = deque(self._states(folded), maxlen=1)
+        return self._depth[last[0]] if last else 0
 
-        Of several phrases that end together the longest counts. Positions are relative to
-        `folded`: a phrase that began in an earlier piece starts below 0.
-        """
-        following, fallback, longest_match = self._next, self._fallback, self._longest_match
-        for position, character in enumerate(folded):
+    def _states(self, folded: str) -> Iterator[int]:
+        following, fallback, state = self._next, self._fallback, 0
+        for character in folded:
             while state and character not in following[state]:
                 state = fallback[state]
             state = following[state].get(character, 0)
-            if longest_match[state]:
-                end = position + 1
-                return state, Match(end - longest_match[state], end)
-        return state, None
+            yield state
 
     def _add(self, phrase: str) -> None:
         state = 0

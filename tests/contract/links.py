@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry
 
-from catenary.config.v1.mesh_pb2 import CacheConfig, GatewayConfig, RouterConfig, SafetyConfig
+from catenary.config.v1.mesh_pb2 import CacheConfig, GatewayConfig, RouterConfig
 from services.cache import Cache
 from services.chain import Wrapper, compose
 from services.gateway.link import Gateway
@@ -12,10 +12,10 @@ from services.gateway.places import Places
 from services.hop import Hop
 from services.link import Link
 from services.router import Router
-from services.safety import Safety
 from services.telemetry import HopMetrics
 from services.tracing import Tracing
 from tests.fakes import Clock
+from tests.guarding import guarded
 
 MODELS = {"pocket"}
 
@@ -27,13 +27,11 @@ def gateway(upstream: Link) -> Link:
 
 
 def safety(upstream: Link) -> Link:
-    config = SafetyConfig(max_prompt_chars=1000)
-    return hop("safety", Safety.configured(upstream, config, CollectorRegistry()))
+    return hop("safety", guarded(upstream))
 
 
 def denying_safety(upstream: Link) -> Link:
-    config = SafetyConfig(max_prompt_chars=1000, deny=["aab", "zzz"])
-    return hop("safety", Safety.configured(upstream, config, CollectorRegistry()))
+    return hop("safety", guarded(upstream, deny=["aab", "zzz"]))
 
 
 def cache(upstream: Link) -> Link:

@@ -21,7 +21,7 @@ async def settled(upstream: Scripted) -> None:
 async def test_closing_the_stream_reaches_the_engine(
     topology: Topology, wrap: Wrapper, tokens: int
 ) -> None:
-    upstream = Scripted([started(), *[delta("x")] * tokens, asyncio.Event()])
+    upstream = Scripted([started(), *[delta("lorem ipsum ")] * tokens, asyncio.Event()])
     link = await topology.chain(wrap, terminal=upstream)
     async with aclosing(link.generate(request(), call())) as events:
         assert (await anext(events)).HasField("started")
@@ -43,7 +43,7 @@ async def test_cancelling_who_waits_reaches_the_engine(topology: Topology, wrap:
             waiting.set()
             return await super().wait()
 
-    upstream = Scripted([started(), delta("x"), Gate()])
+    upstream = Scripted([started(), delta("lorem ipsum "), Gate()])
     link = await topology.chain(wrap, terminal=upstream)
 
     async def read() -> None:
@@ -68,7 +68,7 @@ async def test_a_stream_that_nobody_reads_costs_nothing(topology: Topology, wrap
 
 async def test_one_who_leaves_does_not_disturb_another(topology: Topology, wrap: Wrapper) -> None:
     gate = asyncio.Event()
-    upstream = Scripted([started(), gate, delta("x"), asyncio.Event()])
+    upstream = Scripted([started(), gate, delta("lorem ipsum "), asyncio.Event()])
     link = await topology.chain(wrap, terminal=upstream)
     # Different requests, so that a cache could not make one of them.
     leaving, staying = (link.generate(request(text), call()) for text in ("a", "b"))

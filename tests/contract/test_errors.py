@@ -24,7 +24,7 @@ ERRORS = [
 ]
 
 
-@pytest.mark.parametrize("before", [[], [started()], [started(), delta("x")]], ids=len)
+@pytest.mark.parametrize("before", [[], [started()], [started(), delta("lorem ipsum ")]], ids=len)
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.reason_name)
 async def test_an_error_arrives_as_it_was_raised(
     topology: Topology, wrap: Wrapper, error: errors.MeshError, before: list[Step]

@@ -103,7 +103,7 @@ async def test_the_first_event_does_not_wait_for_the_second(
     topology: Topology, wrap: Wrapper
 ) -> None:
     gates = [asyncio.Event(), asyncio.Event()]
-    script: list[Step] = [started(), gates[0], delta("x"), gates[1], finished()]
+    script: list[Step] = [started(), gates[0], delta("lorem ipsum "), gates[1], finished()]
     link = await topology.chain(wrap, terminal=Scripted(script))
     async with asyncio.timeout(10), aclosing(link.generate(request(), call())) as events:
         assert kinds([await anext(events)]) == ["started"]
@@ -131,13 +131,13 @@ async def test_a_link_changes_no_request(topology: Topology, wrap: Wrapper) -> N
     [
         [],
         [started()],
-        [started(), delta("x")],
-        [delta("x"), finished()],
+        [started(), delta("lorem ipsum ")],
+        [delta("lorem ipsum "), finished()],
         [inference_decision(), started(), finished()],
         [started(), started(), finished()],
         [finished()],
         [started(), finished(), finished()],
-        [started(), finished(), delta("x")],
+        [started(), finished(), delta("lorem ipsum ")],
     ],
     ids=[
         *("nothing", "only started", "no end", "no beginning", "a decision first"),

@@ -12,12 +12,12 @@ from services.config import DEFAULTS
 from services.gateway.link import Gateway
 from services.gateway.places import Places
 from services.gateway.surfaces import surfaces
-from services.gateway.unary import GatewayUnary
+from services.gateway.unary import GatewayChecker, GatewayUnary
 from services.link import Link
 from services.served import Served
 from services.tracing import Tracing
 from services.unary import Unary
-from tests.fakes import Answering, Catalogued
+from tests.fakes import Answering, Catalogued, Checking
 
 MODELS = {
     name: models_pb2.Model(
@@ -60,8 +60,14 @@ async def serve_bare(
 ) -> grpc.aio.Channel:
     """Serve every surface of a link that stands where the gateway does, and connect to it."""
     tracing = Tracing()
+    checker = GatewayChecker(Checking(), gateway_config(max_calls=8), Places(8))
     services = surfaces(
-        link, unary or Answering(), Catalogued(MODELS), Served(ModelsConfig(), {}), tracing
+        link,
+        unary or Answering(),
+        checker,
+        Catalogued(MODELS),
+        Served(ModelsConfig(), {}),
+        tracing,
     )
     port = await closing.enter_async_context(server.serving(services, "127.0.0.1:0", tracing, 0))
     channel = remote.connect(f"127.0.0.1:{port}", "gateway", tracing)

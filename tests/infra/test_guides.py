@@ -10,7 +10,7 @@ import pytest
 
 from infra.engine.failure import Reason
 from infra.engine.guides import CrowdedError, Guide, GuideChecker
-from tests.infra.test_engine_faults import engine
+from tests.infra.faulty_engine import engine
 
 COMMAND = [sys.executable, "-m", "tests.infra.guide_answers"]
 TOO_LONG = "takes longer than 1 s to compile"

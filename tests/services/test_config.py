@@ -12,7 +12,10 @@ from catenary.config.v1 import mesh_pb2 as pb
 from services import config
 
 ROOT = Path(__file__).resolve().parents[2]
-PROTOS = [ROOT / "protos/catenary/config/v1" / name for name in ("mesh.proto", "models.proto")]
+PROTOS = [
+    ROOT / "protos/catenary/config/v1" / name
+    for name in ("mesh.proto", "models.proto", "safety.proto")
+]
 
 
 def written(folder: Path, text: str) -> Path:
@@ -34,7 +37,7 @@ def written(folder: Path, text: str) -> Path:
             "safety:\n  max_promt_chars: 5\n",
             (
                 ":2: safety.max_promt_chars: there is no such field here; "
-                "there are max_prompt_chars, deny"
+                "there are max_prompt_chars, deny, policy"
             ),
         ),
         (
@@ -154,6 +157,9 @@ def stated_defaults() -> dict[tuple[str, str], float]:
     walk(config.DEFAULTS)
     walk(config.MODEL_DEFAULTS)
     walk(config.OPENAI_DEFAULTS)
+    walk(config.RULE_DEFAULTS)
+    walk(config.HARM_DEFAULTS)
+    walk(config.AUDIT_DEFAULTS)
     return {key: value for key, value in found.items() if not isinstance(value, str)}
 
 
@@ -166,6 +172,10 @@ WITHOUT_DEFAULT = {
     *("name", "path", "context_window", "triton", "openai", "engine_args", "adapters", "models"),
     *("is_cumulative", "base_url", "key_file", "key_environment", "headers"),
     *("input", "output", "cached_input"),
+    *("action", "topics", "examples", "languages", "max_tokens"),
+    # One of them is the rule's.
+    *("injection", "harm", "pii", "secrets", "deny", "language", "length", "characters"),
+    *("links", "prompt_leak"),
 }
 """Fields that must be given, or mean nothing when they are not."""
 

@@ -4,12 +4,12 @@ import re
 
 from prometheus_client import CollectorRegistry
 
-from catenary.config.v1.mesh_pb2 import CacheConfig, RouterConfig, SafetyConfig
+from catenary.config.v1.mesh_pb2 import CacheConfig, RouterConfig
 from services import telemetry
 from services.cache import Cache
 from services.router import Router
-from services.safety import Safety
 from tests.fakes import Scripted
+from tests.guarding import guarded
 
 CLOSED_LABELS = {
     *("link", "operation", "model", "outcome", "reason", "direction"),
@@ -20,7 +20,7 @@ CLOSED_LABELS = {
 def registered() -> CollectorRegistry:
     registry, terminal = CollectorRegistry(), Scripted([])
     telemetry.HopMetrics(registry)
-    Safety.configured(terminal, SafetyConfig(), registry)
+    guarded(terminal, registry)
     Cache.configured(terminal, CacheConfig(), {}, registry)
     Router.configured(terminal, RouterConfig(), {"pocket"}, registry)
     return registry
@@ -41,7 +41,7 @@ def test_a_metric_is_named_as_prometheus_wants_it() -> None:
         # The client adds `_total` to counters; nothing else may look like one.
         assert not metric.name.endswith(("_total", "_count", "_sum", "_bucket", "_info"))
         if metric.type == "histogram":
-            assert metric.name.endswith("_seconds"), metric.name
+            assert metric.name.endswith(("_seconds", "_tokens")), metric.name
         assert not re.search(r"_(ms|milliseconds|minutes|kb|mib|percent)(_|$)", metric.name)
 
 

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63\x61tenary/config/v1/mesh.proto\x12\x12\x63\x61tenary.config.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xa4\x03\n\nMeshConfig\x12\x32\n\x07gateway\x18\x01 \x01(\x0b\x32!.catenary.config.v1.GatewayConfig\x12\x30\n\x06safety\x18\x02 \x01(\x0b\x32 .catenary.config.v1.SafetyConfig\x12.\n\x05\x63\x61\x63he\x18\x03 \x01(\x0b\x32\x1f.catenary.config.v1.CacheConfig\x12\x30\n\x06router\x18\x04 \x01(\x0b\x32 .catenary.config.v1.RouterConfig\x12\x36\n\tinference\x18\x05 \x01(\x0b\x32#.catenary.config.v1.InferenceConfig\x12,\n\x04\x65\x64ge\x18\x06 \x01(\x0b\x32\x1e.catenary.config.v1.EdgeConfig\x12\x30\n\x06server\x18\x07 \x01(\x0b\x32 .catenary.config.v1.ServerConfig\x12\x36\n\ttelemetry\x18\x08 \x01(\x0b\x32#.catenary.config.v1.TelemetryConfig\"\x87\x01\n\rGatewayConfig\x12\x43\n\x10\x64\x65\x66\x61ult_deadline\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0e\xbaH\x0b\xaa\x01\x08\"\x04\x08\x80\xa3\x05*\x00\x12#\n\tmax_calls\x18\x02 \x01(\rB\x0b\xbaH\x08*\x06\x18\xa0\x8d\x06(\x01H\x00\x88\x01\x01\x42\x0c\n\n_max_calls\"m\n\x0cSafetyConfig\x12&\n\x10max_prompt_chars\x18\x01 \x01(\rB\x07\xbaH\x04*\x02(\x01H\x00\x88\x01\x01\x12 \n\x04\x64\x65ny\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\x90N\"\x07r\x05\x10\x01\x18\x80\x02\x42\x13\n\x11_max_prompt_chars\"l\n\x0b\x43\x61\x63heConfig\x12\x16\n\tmax_bytes\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x37\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0f\xbaH\x0c\xaa\x01\t\"\x05\x08\x80\xe7\x84\x0f*\x00\x42\x0c\n\n_max_bytes\"\x9b\x01\n\x0cRouterConfig\x12[\n\x07\x61liases\x18\x01 \x03(\x0b\x32-.catenary.config.v1.RouterConfig.AliasesEntryB\x1b\xbaH\x18\x9a\x01\x15\x10\x80\x08\"\x07r\x05\x10\x01\x18\x80\x02*\x07r\x05\x10\x01\x18\x80\x02\x1a.\n\x0c\x41liasesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"A\n\x0fInferenceConfig\x12 \n\x0etriton_address\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02J\x04\x08\x01\x10\x02R\x06models\"\xb9\x01\n\nEdgeConfig\x12+\n\x0emax_body_bytes\x18\x01 \x01(\rB\x0e\xbaH\x0b*\t\x18\x80\x80\x80\x80\x04(\x80\x08H\x00\x88\x01\x01\x12)\n\x0fmax_connections\x18\x02 \x01(\rB\x0b\xbaH\x08*\x06\x18\xc0\x84=(\x01H\x01\x88\x01\x01\x12 \n\x07workers\x18\x03 \x01(\rB\n\xbaH\x07*\x05\x18\x80\x02(\x01H\x02\x88\x01\x01\x42\x11\n\x0f_max_body_bytesB\x12\n\x10_max_connectionsB\n\n\x08_workers\"G\n\x0cServerConfig\x12\x37\n\x05\x64rain\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\r\xbaH\n\xaa\x01\x07\"\x03\x08\x90\x1c\x32\x00\"A\n\x0fTelemetryConfig\x12.\n\rotlp_endpoint\x18\x01 \x01(\tB\x17\xbaH\x14r\x12\x32\x10^(https?://.+)?$b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63\x61tenary/config/v1/mesh.proto\x12\x12\x63\x61tenary.config.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xa4\x03\n\nMeshConfig\x12\x32\n\x07gateway\x18\x01 \x01(\x0b\x32!.catenary.config.v1.GatewayConfig\x12\x30\n\x06safety\x18\x02 \x01(\x0b\x32 .catenary.config.v1.SafetyConfig\x12.\n\x05\x63\x61\x63he\x18\x03 \x01(\x0b\x32\x1f.catenary.config.v1.CacheConfig\x12\x30\n\x06router\x18\x04 \x01(\x0b\x32 .catenary.config.v1.RouterConfig\x12\x36\n\tinference\x18\x05 \x01(\x0b\x32#.catenary.config.v1.InferenceConfig\x12,\n\x04\x65\x64ge\x18\x06 \x01(\x0b\x32\x1e.catenary.config.v1.EdgeConfig\x12\x30\n\x06server\x18\x07 \x01(\x0b\x32 .catenary.config.v1.ServerConfig\x12\x36\n\ttelemetry\x18\x08 \x01(\x0b\x32#.catenary.config.v1.TelemetryConfig\"\x87\x01\n\rGatewayConfig\x12\x43\n\x10\x64\x65\x66\x61ult_deadline\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0e\xbaH\x0b\xaa\x01\x08\"\x04\x08\x80\xa3\x05*\x00\x12#\n\tmax_calls\x18\x02 \x01(\rB\x0b\xbaH\x08*\x06\x18\xa0\x8d\x06(\x01H\x00\x88\x01\x01\x42\x0c\n\n_max_calls\"\x87\x01\n\x0cSafetyConfig\x12&\n\x10max_prompt_chars\x18\x01 \x01(\rB\x07\xbaH\x04*\x02(\x01H\x00\x88\x01\x01\x12 \n\x04\x64\x65ny\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\x90N\"\x07r\x05\x10\x01\x18\x80\x02\x12\x18\n\x06policy\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 B\x13\n\x11_max_prompt_chars\"l\n\x0b\x43\x61\x63heConfig\x12\x16\n\tmax_bytes\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x37\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0f\xbaH\x0c\xaa\x01\t\"\x05\x08\x80\xe7\x84\x0f*\x00\x42\x0c\n\n_max_bytes\"\x9b\x01\n\x0cRouterConfig\x12[\n\x07\x61liases\x18\x01 \x03(\x0b\x32-.catenary.config.v1.RouterConfig.AliasesEntryB\x1b\xbaH\x18\x9a\x01\x15\x10\x80\x08\"\x07r\x05\x10\x01\x18\x80\x02*\x07r\x05\x10\x01\x18\x80\x02\x1a.\n\x0c\x41liasesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"A\n\x0fInferenceConfig\x12 \n\x0etriton_address\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02J\x04\x08\x01\x10\x02R\x06models\"\xb9\x01\n\nEdgeConfig\x12+\n\x0emax_body_bytes\x18\x01 \x01(\rB\x0e\xbaH\x0b*\t\x18\x80\x80\x80\x80\x04(\x80\x08H\x00\x88\x01\x01\x12)\n\x0fmax_connections\x18\x02 \x01(\rB\x0b\xbaH\x08*\x06\x18\xc0\x84=(\x01H\x01\x88\x01\x01\x12 \n\x07workers\x18\x03 \x01(\rB\n\xbaH\x07*\x05\x18\x80\x02(\x01H\x02\x88\x01\x01\x42\x11\n\x0f_max_body_bytesB\x12\n\x10_max_connectionsB\n\n\x08_workers\"G\n\x0cServerConfig\x12\x37\n\x05\x64rain\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\r\xbaH\n\xaa\x01\x07\"\x03\x08\x90\x1c\x32\x00\"A\n\x0fTelemetryConfig\x12.\n\rotlp_endpoint\x18\x01 \x01(\tB\x17\xbaH\x14r\x12\x32\x10^(https?://.+)?$b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SAFETYCONFIG'].fields_by_name['max_prompt_chars']._serialized_options = b'\272H\004*\002(\001'
   _globals['_SAFETYCONFIG'].fields_by_name['deny']._loaded_options = None
   _globals['_SAFETYCONFIG'].fields_by_name['deny']._serialized_options = b'\272H\017\222\001\014\020\220N\"\007r\005\020\001\030\200\002'
+  _globals['_SAFETYCONFIG'].fields_by_name['policy']._loaded_options = None
+  _globals['_SAFETYCONFIG'].fields_by_name['policy']._serialized_options = b'\272H\005r\003\030\200 '
   _globals['_CACHECONFIG'].fields_by_name['ttl']._loaded_options = None
   _globals['_CACHECONFIG'].fields_by_name['ttl']._serialized_options = b'\272H\014\252\001\t\"\005\010\200\347\204\017*\000'
   _globals['_ROUTERCONFIG_ALIASESENTRY']._loaded_options = None
@@ -63,20 +65,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MESHCONFIG']._serialized_end=535
   _globals['_GATEWAYCONFIG']._serialized_start=538
   _globals['_GATEWAYCONFIG']._serialized_end=673
-  _globals['_SAFETYCONFIG']._serialized_start=675
-  _globals['_SAFETYCONFIG']._serialized_end=784
-  _globals['_CACHECONFIG']._serialized_start=786
-  _globals['_CACHECONFIG']._serialized_end=894
-  _globals['_ROUTERCONFIG']._serialized_start=897
-  _globals['_ROUTERCONFIG']._serialized_end=1052
-  _globals['_ROUTERCONFIG_ALIASESENTRY']._serialized_start=1006
-  _globals['_ROUTERCONFIG_ALIASESENTRY']._serialized_end=1052
-  _globals['_INFERENCECONFIG']._serialized_start=1054
-  _globals['_INFERENCECONFIG']._serialized_end=1119
-  _globals['_EDGECONFIG']._serialized_start=1122
-  _globals['_EDGECONFIG']._serialized_end=1307
-  _globals['_SERVERCONFIG']._serialized_start=1309
-  _globals['_SERVERCONFIG']._serialized_end=1380
-  _globals['_TELEMETRYCONFIG']._serialized_start=1382
-  _globals['_TELEMETRYCONFIG']._serialized_end=1447
+  _globals['_SAFETYCONFIG']._serialized_start=676
+  _globals['_SAFETYCONFIG']._serialized_end=811
+  _globals['_CACHECONFIG']._serialized_start=813
+  _globals['_CACHECONFIG']._serialized_end=921
+  _globals['_ROUTERCONFIG']._serialized_start=924
+  _globals['_ROUTERCONFIG']._serialized_end=1079
+  _globals['_ROUTERCONFIG_ALIASESENTRY']._serialized_start=1033
+  _globals['_ROUTERCONFIG_ALIASESENTRY']._serialized_end=1079
+  _globals['_INFERENCECONFIG']._serialized_start=1081
+  _globals['_INFERENCECONFIG']._serialized_end=1146
+  _globals['_EDGECONFIG']._serialized_start=1149
+  _globals['_EDGECONFIG']._serialized_end=1334
+  _globals['_SERVERCONFIG']._serialized_start=1336
+  _globals['_SERVERCONFIG']._serialized_end=1407
+  _globals['_TELEMETRYCONFIG']._serialized_start=1409
+  _globals['_TELEMETRYCONFIG']._serialized_end=1474
 # @@protoc_insertion_point(module_scope)

@@ -125,8 +125,11 @@ class SafetyConfig(_message.Message):
 
     MAX_PROMPT_CHARS_FIELD_NUMBER: _builtins.int
     DENY_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
     max_prompt_chars: _builtins.int
     """The most characters of all that the model reads. Default 1,000,000."""
+    policy: _builtins.str
+    """The file with the policy, relative to this one; followed while the mesh runs. Default safety.yaml, if there is one."""
     @_builtins.property
     def deny(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Phrases that may pass in neither direction, compared without regard to case. Default none."""
@@ -136,10 +139,11 @@ class SafetyConfig(_message.Message):
         *,
         max_prompt_chars: _builtins.int | None = ...,
         deny: _abc.Iterable[_builtins.str] | None = ...,
+        policy: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_prompt_chars", b"_max_prompt_chars", "max_prompt_chars", b"max_prompt_chars"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_prompt_chars", b"_max_prompt_chars", "deny", b"deny", "max_prompt_chars", b"max_prompt_chars"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_prompt_chars", b"_max_prompt_chars", "deny", b"deny", "max_prompt_chars", b"max_prompt_chars", "policy", b"policy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_prompt_chars: _TypeAlias = _typing.Literal["max_prompt_chars"]  # noqa: Y015
     _WhichOneofArgType__max_prompt_chars: _TypeAlias = _typing.Literal["_max_prompt_chars", b"_max_prompt_chars"]  # noqa: Y015

@@ -1,0 +1,153 @@
+"""Finds what the operator denies: phrases, and what matches an expression."""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import re2
+
+from catenary.config.v1 import safety_pb2
+from services.safety.detector import Detector, Finding, Text
+from services.safety.expression import UNBOUNDED, width
+from services.safety.normalise import View, views
+from services.safety.phrases import Phrases
+
+_NAME = "deny"
+_PHRASE, _PATTERN = "phrase", "pattern"
+MOST_WIDTH = 512
+"""Characters of a match of an expression; as many of a stream's text may have to wait."""
+
+# Blanks that may stand in a phrase beside its own, where it waits in a stream.
+_MORE_BLANKS = 16
+# Any one blank is as good as another.
+_BLANKS = dict.fromkeys(
+    map(ord, "\t\n\v\f\r\x85\xa0\u2028\u2029\u202f\u3000"), " "
+) | dict.fromkeys(range(0x2000, 0x200B), " ")
+
+
+@dataclass(frozen=True, slots=True)
+class _Deny:
+    phrases: Phrases
+    patterns: Sequence["_Pattern"]
+    widest: int
+    """The most characters of a match of a pattern."""
+    reach: int
+    name: str = _NAME
+    threshold: float = 0.5
+
+    def find(self, text: Text) -> Sequence[Finding]:
+        return sorted({finding for view in text.views for finding in self._found(view)})
+
+    def open_from(self, tail: str) -> int:
+        """Tell from where on the end of a stream's text may be what is denied."""
+        opened = max(0, len(tail) - self.widest)
+        for view in views(tail) if self.phrases else ():
+            folded, origins = _folded(view.text)
+            if begun := self.phrases.begun(folded):
+                start, _ = view.span(origins[len(folded) - begun], len(view.text))
+                opened = min(opened, start)
+        return opened
+
+    def _found(self, view: View) -> Iterator[Finding]:
+        if self.phrases:
+            folded, origins = _folded(view.text)
+            for match in self.phrases.matches(folded):
+                start, end = view.span(origins[match.start], origins[match.end - 1] + 1)
+                yield Finding(start, end, _NAME, _PHRASE, 1.0)
+        for pattern in self.patterns:
+            for start, end in pattern.covered(view.text):
+                yield Finding(*view.span(start, end), _NAME, _PATTERN, 1.0)
+
+
+def deny(config: safety_pb2.DenyDetector) -> Detector:
+    """Build the detector.
+
+    Raises:
+        ValueError: a pattern is no expression of RE2's, or its matches have no bound.
+    """
+    phrases = [_plain(phrase) for phrase in config.phrases]
+    patterns = [_Pattern(pattern) for pattern in config.patterns]
+    widest = max((pattern.width for pattern in patterns), default=0)
+    longest = max(map(len, phrases), default=0)
+    return _Deny(Phrases(phrases), patterns, widest, max(widest, longest + _MORE_BLANKS))
+
+
+class _Pattern:
+    """One expression."""
+
+    def __init__(self, expression: str) -> None:
+        options = re2.Options()
+        # The longest match at each place, so that what is covered does not hang on the order of
+        # alternatives.
+        options.longest_match = True
+        options.log_errors = False
+        try:
+            self._compiled = re2.compile(expression, options)
+        except re2.error as error:
+            reason = error.args[0].decode("utf-8", "replace")
+            raise ValueError(f"pattern {expression!r}: {reason}") from None
+        self.width = width(expression)
+        if self.width > MOST_WIDTH:
+            takes = "without end" if self.width >= UNBOUNDED else f"of {self.width} characters"
+            raise ValueError(
+                f"pattern {expression!r}: there are matches {takes}, and {MOST_WIDTH} may be held "
+                "back; write, for example, {0,50} instead of *"
+            )
+
+    def covered(self, text: str) -> Iterator[tuple[int, int]]:
+        """Give the stretches that matches cover, one from each place where one begins.
+
+        They are the same from wherever in the text the search begins.
+        """
+        data = text.encode("utf-8", "replace")
+        told = told_bytes = 0
+        for start, end in _joined(self._matches(data)):
+            first = told + len(data[told_bytes:start].decode())
+            told, told_bytes = first + len(data[start:end].decode()), end
+            yield first, told
+
+    def _matches(self, data: bytes) -> Iterator[tuple[int, int]]:
+        at = 0
+        while (found := self._compiled.search(data, at)) is not None:
+            start, end = found.span()
+            if end > start:
+                yield start, end
+            at = start + 1
+            if at > len(data):
+                return
+
+
+def _joined(spans: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Join the spans that touch; they come in the order of their beginnings."""
+    start = end = -1
+    for first, last in spans:
+        if first > end:
+            if end > start:
+                yield start, end
+            start = first
+        end = max(end, last)
+    if end > start:
+        yield start, end
+
+
+def _plain(phrase: str) -> str:
+    return _folded(unicodedata.normalize("NFKC", phrase))[0]
+
+
+def _folded(text: str) -> tuple[str, Sequence[int]]:
+    """Return a text without regard to case and to how many blanks stand together.
+
+    With it comes, for each of its characters, where in the text it is from.
+    """
+    plain = text.translate(_BLANKS)
+    folded = plain.casefold()
+    if len(folded) == len(text) and "  " not in folded:
+        return folded, range(len(text))
+    pairs = [
+        (at, letter)
+        for at, character in enumerate(plain)
+        if character != " " or plain[at - 1 : at] != " "
+        # Folding lengthens some characters: `ß` becomes `ss`.
+        for letter in character.casefold()
+    ]
+    return "".join(letter for _, letter in pairs), [at for at, _ in pairs]

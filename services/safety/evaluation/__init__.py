@@ -1,0 +1,1 @@
+"""What each detector finds and misses in labelled rows."""

@@ -1,0 +1,80 @@
+"""What the safety link counts, and the log line of a detector that fails."""
+
+import logging
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from catenary.v1 import decision_pb2
+from services import telemetry
+
+logger = logging.getLogger(__name__)
+
+INPUT = "input"
+OUTPUT = "output"
+"""Values of the label `direction`."""
+
+ERROR = "error"
+LATE = "late"
+"""Values of the label `reason` of a failure."""
+
+# From 10 µs, a clean text and a quick detector, to the longest deadline.
+_SECONDS = (
+    *(0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005),
+    *(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60),
+)
+_TOKENS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+class SafetyMetrics:
+    """Findings, failures and times of detectors, and what the output filter holds."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._findings = Counter(
+            telemetry.SAFETY_FINDINGS,
+            "What safety found, by detector, verdict and direction (input, output).",
+            ("detector", "verdict", "direction"),
+            registry=registry,
+        )
+        self._failures = Counter(
+            telemetry.SAFETY_FAILURES,
+            "Detectors that could not tell, by reason (error, late).",
+            ("detector", "reason"),
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            telemetry.SAFETY_DETECTOR_DURATION,
+            "How long a detector took for the texts of one request.",
+            ("detector",),
+            registry=registry,
+            buckets=_SECONDS,
+        )
+        self.held_tokens = Histogram(
+            telemetry.SAFETY_HELD_TOKENS,
+            "The most tokens that were held back at once, a choice of a completion.",
+            registry=registry,
+            buckets=_TOKENS,
+        )
+        self.audit_lost = Counter(
+            telemetry.SAFETY_AUDIT_LOST,
+            "Blocks that could not be recorded.",
+            registry=registry,
+        )
+
+    def found(self, findings: Iterable[decision_pb2.Finding], direction: str) -> None:
+        """Count findings; the names of detectors and verdicts are few and closed."""
+        for finding in findings:
+            verdict = decision_pb2.Verdict.Name(finding.verdict).removeprefix("VERDICT_").lower()
+            self._findings.labels(finding.detector, verdict, direction).inc(finding.count or 1)
+
+    def failed(self, detector: str, reason: str, error: str = "") -> None:
+        """Count a detector that could not tell, and log it: never its words, which may be a text's.
+
+        Args:
+            detector: its name.
+            reason: `ERROR` or `LATE`.
+            error: the name of what it raised.
+        """
+        self._failures.labels(detector, reason).inc()
+        extra = {"detector": detector, "reason": reason, "error": error}
+        logger.error("a detector could not tell", extra=extra)

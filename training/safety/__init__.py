@@ -1,0 +1,1 @@
+"""Makes the safety link's classifier."""
