@@ -13,6 +13,8 @@ from services.safety.stream.rules import Judged, Rules
 
 _LEAST_STEP = 12
 """Characters between two looks at a text at least: looking costs the same for one as for many."""
+_BEGINNING = 48
+"""The first characters are looked at word by word: whoever waits sees them as soon as can be."""
 _MOST_STEP = 64
 """Characters between two looks at a text at most, however long its words are."""
 _CONTEXT = 128
@@ -136,7 +138,8 @@ class Window:
     def _next_step(self) -> int:
         """Return where the text is looked at next, or 0 if that has not come."""
         latest = self._step + _MOST_STEP
-        first = max(self._step + _LEAST_STEP - 1, self._scanned)
+        least = _LEAST_STEP if self._step >= _BEGINNING else 1
+        first = max(self._step + least - 1, self._scanned)
         found = _STEP.search(self._text, first - self._base, min(latest, self.end) - self._base)
         if found:
             return found.end() + self._base
