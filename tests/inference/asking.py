@@ -1,6 +1,7 @@
 """Asks the inference link, and puts together what comes back."""
 
-from contextlib import aclosing
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,7 @@ from catenary.v1 import message_pb2
 from infra.engine.engine import Generation
 from services.inference.engine import EngineRequest
 from services.inference.prompted import PromptedBackend
-from services.link import Call, Link
+from services.link import Call, Events, Link
 
 
 @dataclass
@@ -47,6 +48,16 @@ async def ask(link: Link, request: pb.GenerateRequest, call: Call | None = None)
         async for event in events:
             answer.events.append(event)
     return answer
+
+
+@asynccontextmanager
+async def begun(link: Link, request: pb.GenerateRequest) -> AsyncIterator[Events]:
+    """Ask, and give what comes behind the first text; the call runs until that is read."""
+    async with aclosing(link.generate(request, Call("r1"))) as events:
+        async for event in events:
+            if event.HasField("delta"):
+                break
+        yield events
 
 
 async def generated(backend: PromptedBackend, structural_tag: str) -> str:

@@ -1,6 +1,5 @@
 """Models are taken out and put back, over real Triton, which never loads what it still unloads."""
 
-import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -12,7 +11,7 @@ from catenary.v1 import models_pb2
 from infra.triton import placement, server
 from services.errors import MeshError
 from services.inference import Inference
-from tests.inference.asking import ask, asking
+from tests.inference.asking import asking, begun
 from tests.inference.triton import Triton, launch, stop
 from tests.inference.versions import (
     Load,
@@ -112,22 +111,21 @@ async def test_a_model_put_back_under_a_long_call_serves_at_once(
         long = asking(
             model="pocket", temperature=0, min_output_tokens=900, max_output_tokens=900, n=16
         )
-        stream = asyncio.create_task(ask(Inference(fleet.models, fleet), long))
-        await until(lambda: triton.metric("catenary_engine_sequences_running", "pocket.v1") == 16)
-        (before,) = stub_processes(triton)
-        fleet.serve(configured())
-        with pytest.raises(MeshError, match="no model named 'pocket'"):
-            await answer_of(fleet)
-        fleet.serve(configured(model(1)))
-        await card_when(fleet, 1, _READY)
-        assert await answer_of(fleet) == text
-        fleet.serve(configured())
-        with pytest.raises(MeshError, match="no model named 'pocket'"):
-            await answer_of(fleet)
-        fleet.serve(configured(model(2, second)))
-        await card_when(fleet, 2, _READY)
-        assert await answer_of(fleet) != text
-        assert not stream.done()
-        assert before in stub_processes(triton)
-        assert len((await stream).finished.choices) == 16
+        async with begun(Inference(fleet.models, fleet), long) as events:
+            (before,) = stub_processes(triton)
+            fleet.serve(configured())
+            with pytest.raises(MeshError, match="no model named 'pocket'"):
+                await answer_of(fleet)
+            fleet.serve(configured(model(1)))
+            await card_when(fleet, 1, _READY)
+            assert await answer_of(fleet) == text
+            fleet.serve(configured())
+            with pytest.raises(MeshError, match="no model named 'pocket'"):
+                await answer_of(fleet)
+            fleet.serve(configured(model(2, second)))
+            await card_when(fleet, 2, _READY)
+            assert await answer_of(fleet) != text
+            assert before in stub_processes(triton)
+            rest = [event async for event in events]
+        assert len(rest[-1].finished.choices) == 16
         await until(lambda: stubs(triton) == ["pocket.v2"])

@@ -17,7 +17,7 @@ from infra.triton import placement, server
 from services.errors import MeshError
 from services.inference import Inference
 from services.inference.fleet import Fleet
-from tests.inference.asking import ask, asking
+from tests.inference.asking import asking, begun
 from tests.inference.triton import POCKET, Triton, launch, stop
 from tests.inference.versions import (
     Load,
@@ -196,13 +196,13 @@ async def test_a_removed_model_is_refused_at_once_and_its_streams_end(
         long = asking(
             model="gone", temperature=0, min_output_tokens=400, max_output_tokens=600, n=2
         )
-        stream = asyncio.create_task(ask(Inference(fleet.models, fleet), long))
-        await until(lambda: triton.metric("catenary_engine_sequences_running", "gone.v1") == 2)
-        fleet.serve(configured(model(1)))
-        with pytest.raises(MeshError, match="no model named 'gone'"):
-            await answer_of(fleet, "gone")
-        assert list(await fleet.cards()) == ["pocket"]
-        assert len((await stream).finished.choices) == 2
+        async with begun(Inference(fleet.models, fleet), long) as events:
+            fleet.serve(configured(model(1)))
+            with pytest.raises(MeshError, match="no model named 'gone'"):
+                await answer_of(fleet, "gone")
+            assert list(await fleet.cards()) == ["pocket"]
+            rest = [event async for event in events]
+        assert len(rest[-1].finished.choices) == 2
         await until(lambda: stubs(triton) == ["pocket.v1"])
         fleet.serve(configured(model(1), model(1, name="gone")))
         await card_when(fleet, 1, _READY, "gone")
