@@ -1,6 +1,5 @@
 """Models are taken out and put back, over real Triton, which never loads what it still unloads."""
 
-import os
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -8,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from catenary.v1 import models_pb2
-from infra.triton import placement, server
 from services.errors import MeshError
 from services.inference import Inference
 from tests.inference.asking import asking, begun
-from tests.inference.triton import Triton, launch, stop
+from tests.inference.triton import Triton
 from tests.inference.versions import (
     Load,
     answer_of,
     card_when,
     configured,
+    emptied,
     fleet_over,
     model,
     second_version,
@@ -41,11 +40,8 @@ def second(folder: Path) -> Path:
 
 @pytest.fixture
 def triton(folder: Path) -> Iterator[Triton]:
-    placement.clear(folder / "models")
-    running = launch(folder, server.environment(os.environ))
-    yield running
-    if running.process.poll() is None:
-        assert stop(running) == 0
+    with emptied(folder) as running:
+        yield running
 
 
 async def test_the_last_replica_to_give_a_version_up_has_it_unloaded(

@@ -13,7 +13,7 @@ import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from catenary.v1 import models_pb2
-from infra.triton import placement, server
+from infra.triton import server
 from services.errors import MeshError
 from services.inference import Inference
 from services.inference.fleet import Fleet
@@ -24,6 +24,7 @@ from tests.inference.versions import (
     answer_of,
     card_when,
     configured,
+    emptied,
     fleet_over,
     model,
     second_version,
@@ -48,11 +49,8 @@ def second(folder: Path) -> Path:
 
 @pytest.fixture
 def triton(folder: Path) -> Iterator[Triton]:
-    placement.clear(folder / "models")
-    running = launch(folder, server.environment(os.environ))
-    yield running
-    if running.process.poll() is None:
-        assert stop(running) == 0
+    with emptied(folder) as running:
+        yield running
 
 
 async def unload(triton: Triton, name: str) -> None:

@@ -1,17 +1,19 @@
 """Versions of the pocket model that cannot be taken for each other, and fleets over real Triton."""
 
 import asyncio
+import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from google.protobuf.duration_pb2 import Duration
 
 from catenary.config.v1 import models_pb2 as config_pb
 from catenary.v1 import models_pb2
+from infra.triton import placement, server
 from services.errors import MeshError
 from services.inference import Inference
 from services.inference.berth import Timing
@@ -19,7 +21,7 @@ from services.inference.deployment import Deployment
 from services.inference.fleet import Fleet
 from services.inference.host import BackendHost
 from tests.inference.asking import ask, asking
-from tests.inference.triton import POCKET, Triton, resources_at
+from tests.inference.triton import POCKET, Triton, launch, resources_at, stop
 
 PROMPT_MARK = "Speak of bridges. "
 _CALLERS = 24
@@ -73,6 +75,16 @@ async def fleet_over(triton: Triton, folder: Path, linger_s: float = 1.0) -> Asy
         finally:
             await fleet.close()
             deployment.close()
+
+
+@contextmanager
+def emptied(folder: Path) -> Iterator[Triton]:
+    """Run a Triton without the models that another one left, which may be killed meanwhile."""
+    placement.clear(folder / "models")
+    running = launch(folder, server.environment(os.environ))
+    yield running
+    if running.process.poll() is None:
+        assert stop(running) == 0
 
 
 async def card_when(
