@@ -5,7 +5,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import batching, chain, meshes, random_model, throughput
+from bench import batching, chain, meshes, random_model, safety, throughput
 
 _HALF_A_BILLION = 500_000_000
 
@@ -23,6 +23,8 @@ def main() -> None:
         uvloop.run(throughput.measure(Path(folder) / "half", [1, 16], tokens=32, rounds=3))
     print("\nIn-flight batching, through the inference link:", flush=True)
     uvloop.run(batching.main())
+    print("\nThe detectors, for 128 tokens of clean input on one core:", flush=True)
+    safety.main()
 
 
 if __name__ == "__main__":

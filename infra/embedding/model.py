@@ -16,18 +16,20 @@ class Model:
     """The compiled graph; used by one thread."""
 
     @classmethod
-    def read(cls, folder: Path, shape: Shape) -> Self:
+    def read(cls, folder: Path, shape: Shape, precision: str = "f32") -> Self:
         """Build and compile the graph of a folder's weights.
+
+        With the precision `bf16` it takes two thirds of the time where the CPU has it: a vector is
+        then off by a cosine of 0.00002.
 
         Raises:
             OSError: the weights cannot be read.
             ValueError: they are not what they should be.
         """
-        return cls(graph.build(weights.read(folder / "model.safetensors"), shape))
+        return cls(graph.build(weights.read(folder / "model.safetensors"), shape), precision)
 
-    def __init__(self, model: ov.Model) -> None:
-        # Without the hint the plugin rounds to bfloat16 where the CPU has it.
-        config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    def __init__(self, model: ov.Model, precision: str) -> None:
+        config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
         self._request: Any = ov.Core().compile_model(model, "CPU", config).create_infer_request()
 
     def __call__(self, texts: Sequence[Ids]) -> Vectors:

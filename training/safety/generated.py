@@ -17,6 +17,8 @@ _REQUESTS = 300
 # How often a document or an attack is taken from the rows; how often a user asks about a document.
 _FROM_ROWS, _ASKED = 0.5, 0.4
 _SHORT = 400
+# How often a harmless text is said several times.
+_SAID_AGAIN = 0.03
 
 
 class Wordings:
@@ -65,9 +67,8 @@ class Wordings:
             targets = _HARMLESS
             if family in {"about_injection", "topicless", "looks_unsafe", "foreign"}:
                 targets = {**_HARMLESS, "planted": 0.0}
-            yield Example(
-                self._cased(self._of(self._benign, family)), f"own/{family}/harmless", targets
-            )
+            text = self._cased(self._of(self._benign, family))
+            yield Example(self._repeated(text), f"own/{family}/harmless", targets)
         for _ in range(harm):
             category = self._category()
             yield Example(self._cased(self._request(category)), "own/harm", _harmful(category))
@@ -132,6 +133,12 @@ class Wordings:
         if kind < 0.1 and len(text) > 20:
             place = self._chance.randrange(1, len(text) - 1)
             return text[:place] + text[place + 1 :]
+        return text
+
+    def _repeated(self, text: str) -> str:
+        """Say some texts several times: that alone is no attack."""
+        if self._chance.random() < _SAID_AGAIN:
+            return self._chance.choice([" ", "\n"]).join([text] * self._chance.randint(2, 30))
         return text
 
     def _gibberish(self) -> str:

@@ -4,7 +4,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -30,18 +30,28 @@ _SORTED = 16
 _LEARNT = 96
 # How often the first window is what is learnt of a text.
 _FIRST = 0.4
+# How often a token is hidden, so that no single word tells everything.
+_HIDDEN = 0.05
+_MASK, _SPECIAL = 103, 999
 
 log = logging.getLogger("safety")
 
+Start = Mapping[str, NDArray[np.float32]]
+"""Parameters by name, none for a model made anew."""
 Batch = tuple[Tensor, Tensor, Tensor]
 """Tokens, where there are tokens, and targets."""
 
 
-def train(prepared: Sequence[Prepared], seen: int, seed: int) -> Encoder:
-    """Return an encoder that has seen so many examples, drawn by how much each counts."""
+def train(prepared: Sequence[Prepared], seen: int, seed: int, start: Start) -> Encoder:
+    """Return an encoder that has seen so many examples, drawn by how much each counts.
+
+    It begins as the base is, but for the parameters in `start`.
+    """
     torch.manual_seed(seed)
     folder = package.folder()
     encoder = Encoder(Shape.read(folder), weights.read(folder / "model.safetensors"))
+    given = {name: torch.from_numpy(value) for name, value in start.items()}
+    encoder.load_state_dict(encoder.state_dict() | given)
     head = list(encoder.head.parameters())
     body = [value for value in encoder.encoder.parameters() if value.requires_grad]
     optimizer = torch.optim.AdamW(
@@ -111,6 +121,8 @@ def _batches(prepared: Sequence[Prepared], steps: int, seed: int) -> Iterator[Ba
         chance.shuffle(parts)
         for part in parts:
             ids, mask = _padded([tokens for tokens, _ in part])
+            hidden = (torch.rand(ids.shape) < _HIDDEN) & (ids > _SPECIAL)
+            ids = ids.masked_fill(hidden, _MASK)
             yield ids, mask, torch.from_numpy(np.stack([targets for _, targets in part]))
         steps -= count
 

@@ -17,6 +17,8 @@ MAX_TOKENS = 160
 _MOST_WINDOWS = 12
 # So many bytes of an attack tell which windows it is in.
 _RECOGNISED = 48
+# What a text of our own counts for, beside one of the rows: it is one hand's.
+_OURS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,12 @@ def shares(prepared: Sequence[Prepared]) -> NDArray[np.float64]:
     sizes: dict[str, float] = {}
     for each in prepared:
         sizes[each.example.source] = sizes.get(each.example.source, 0.0) + each.example.weight
-    weights = np.array(
-        [
-            p.example.weight / sizes[p.example.source] ** 0.5 if p.example.weight else 0.0
-            for p in prepared
-        ]
-    )
+    weights = np.array([_share(p.example, sizes[p.example.source]) for p in prepared])
     return weights / weights.sum()
+
+
+def _share(example: Example, size: float) -> float:
+    if not example.weight:
+        return 0.0
+    ours = example.source.startswith(("own/", "written/"))
+    return (_OURS if ours else 1.0) * example.weight / size**0.5

@@ -7,6 +7,7 @@ what is told is how much of the sources named a model finds that has never seen 
 
 import argparse
 import logging
+import random
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +18,9 @@ from tokenizers import Tokenizer
 
 from infra.embedding import package
 from services.safety.classifier.categories import JUDGEMENTS
-from services.safety.classifier.stored import FOLDER
+from services.safety.classifier.stored import FOLDER, Mixture, Stored
 from services.safety.evaluation.figures import reached
-from training.safety import calibration, export, learning, lexicon
+from training.safety import calibration, export, learning, lexicon, written
 from training.safety.calibration import Judged
 from training.safety.encoder import Encoder
 from training.safety.generated import Wordings
@@ -27,10 +28,12 @@ from training.safety.prepared import Prepared, prepare
 from training.safety.rows import examples
 
 SEED = 7
-SEEN = 28_000
+SEEN = 60_000
 """How many examples the encoder sees."""
 OWN = {"attacks": 3500, "benign": 3000, "harm": 900, "documents": 3500}
-"""How many examples of our own wording there are."""
+"""How many examples are put together of our own phrases."""
+DRAWN = 2
+"""How often the choices of what we have written out are drawn."""
 PARTS = 5
 """One part of so many is kept apart."""
 _MEASURED = 300
@@ -47,6 +50,7 @@ def main() -> None:
     parser.add_argument(
         "--leave-out", nargs="*", metavar="SOURCE", help="sources not to learn from"
     )
+    parser.add_argument("--start", type=Path, help="the folder of a model to go on from")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     tokenizer = Tokenizer.from_file(str(package.folder() / "tokenizer.json"))
@@ -58,11 +62,10 @@ def main() -> None:
     else:
         apart = [row for row in rows if zlib.crc32(row.example.cluster.encode()) % PARTS == 0]
     held = {id(row) for row in apart}
-    learnt = [row for row in rows if id(row) not in held]
-    wordings = Wordings(SEED, [row.example for row in learnt])
-    learnt += prepare(wordings.examples(**OWN), tokenizer)
+    learnt = with_ours([row for row in rows if id(row) not in held], tokenizer)
     words = lexicon.fit(learnt)
-    encoder = learning.train(learnt, options.seen, SEED)
+    start = Stored.read(options.start).weights if options.start else {}
+    encoder = learning.train(learnt, options.seen, SEED, start)
     judged = judge(encoder, words, apart)
     mixtures = {name: calibration.mixture(judged, name) for name in JUDGEMENTS}
     thresholds = calibration.thresholds(judged, mixtures)
@@ -73,6 +76,15 @@ def main() -> None:
         options.folder.mkdir(parents=True, exist_ok=True)
         export.stored(encoder, words, windows, mixtures, thresholds).write(options.folder)
         log.info("wrote %s", options.folder)
+
+
+def with_ours(rows: Sequence[Prepared], tokenizer: Tokenizer) -> list[Prepared]:
+    """Return rows with our own texts, some of which are put together with parts of the rows."""
+    wordings = Wordings(SEED, [row.example for row in rows])
+    ours = [*wordings.examples(**OWN)]
+    for seed in range(DRAWN):
+        ours += written.examples(random.Random(seed))
+    return [*rows, *prepare({each.text: each for each in ours}.values(), tokenizer)]
 
 
 def judge(encoder: Encoder, words: NDArray[np.float32], rows: Sequence[Prepared]) -> list[Judged]:
@@ -88,7 +100,7 @@ def judge(encoder: Encoder, words: NDArray[np.float32], rows: Sequence[Prepared]
     ]
 
 
-def tell(judged: Sequence[Judged], name: str, mixed: calibration.Mixture, threshold: float) -> None:
+def tell(judged: Sequence[Judged], name: str, mixed: Mixture, threshold: float) -> None:
     """Log how many rows of each source reach a threshold."""
     log.info("%s: threshold %.3f, %s", name, threshold, mixed)
     by_source: dict[tuple[float, str], list[Judged]] = {}

@@ -28,13 +28,18 @@ def load(name: str) -> dict[str, list[str]]:
 
 def worded(line: str, lists: Lists, chance: random.Random) -> str:
     """Return one wording of a line."""
+    line = chosen(line, chance)
+    return _NAME.sub(lambda found: worded(chance.choice(lists[found[1]]), lists, chance), line)
 
-    def chosen(found: re.Match[str]) -> str:
+
+def chosen(line: str, chance: random.Random) -> str:
+    """Return a line with its choices made."""
+
+    def choose(found: re.Match[str]) -> str:
         options = found[1].split("|")
         return chance.choice(options) if len(options) > 1 else f"{_OPEN}{found[1]}{_CLOSE}"
 
     count = 1
     while count:
-        line, count = _CHOICE.subn(chosen, line)
-    line = line.replace(_OPEN, "(").replace(_CLOSE, ")")
-    return _NAME.sub(lambda found: worded(chance.choice(lists[found[1]]), lists, chance), line)
+        line, count = _CHOICE.subn(choose, line)
+    return line.replace(_OPEN, "(").replace(_CLOSE, ")")

@@ -1,5 +1,7 @@
 """What the classifier tells of a text, in the order of its outputs."""
 
+from collections.abc import Iterable
+
 DIRECT = "direct"
 """An attack on the model by whoever speaks to it."""
 PLANTED = "planted"
@@ -30,3 +32,14 @@ SEVERITIES = {
 
 CATEGORIES = tuple(SEVERITIES)
 OUTPUTS = (*JUDGEMENTS, *CATEGORIES, "severity")
+
+
+def check_categories(categories: Iterable[str]) -> None:
+    """Refuse what is no category of harm.
+
+    Raises:
+        ValueError: there is one.
+    """
+    if unknown := set(categories) - set(CATEGORIES):
+        known = ", ".join(CATEGORIES)
+        raise ValueError(f"there is no category of harm {min(unknown)!r}; there are {known}")

@@ -3,12 +3,21 @@
 from collections.abc import Sequence
 
 from catenary.config.v1 import safety_pb2
-from services.safety.classifier.categories import CATEGORIES, CONTENT, DIRECT, HARM, PLANTED
+from services.safety.classifier.categories import (
+    CATEGORIES,
+    CONTENT,
+    DIRECT,
+    HARM,
+    PLANTED,
+    check_categories,
+)
 from services.safety.classifier.classifier import Classifier, load
 from services.safety.detector import Detector, Finding, Source, Text
 
 # The mildest that counts, where the policy says nothing.
 _SEVERITY = 2
+# Tools are described in instructions to the model: how much of what the threshold leaves is theirs.
+_OF_TOOLS = 0.6
 # The lowest score that is a finding at all: a policy may count what is below the threshold.
 _LEAST = 0.25
 
@@ -31,10 +40,7 @@ def harm(config: safety_pb2.HarmDetector) -> Detector:
         OSError: the model is missing.
         ValueError: the model is broken, or a category is not known.
     """
-    unknown = sorted(set(config.categories) - set(CATEGORIES))
-    if unknown:
-        known = ", ".join(CATEGORIES)
-        raise ValueError(f"there is no category of harm {unknown[0]!r}; there are {known}")
+    check_categories(config.categories)
     severity = config.severity if config.HasField("severity") else _SEVERITY
     return Harm(load(), frozenset(config.categories or CATEGORIES), severity)
 
@@ -65,7 +71,10 @@ class Injection:
 
     def _sought(self, text: Text) -> tuple[str, float]:
         kind = DIRECT if text.source == Source.USER else PLANTED
-        return kind, self._classifier.thresholds[kind]
+        threshold = self._classifier.thresholds[kind]
+        if text.source == Source.TOOL:
+            threshold += _OF_TOOLS * (1 - threshold)
+        return kind, threshold
 
 
 class Harm:

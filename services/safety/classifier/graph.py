@@ -20,11 +20,11 @@ Ranges = Mapping[str, tuple[float, float]]
 
 # Added to a value, lets any other be the largest.
 _HIDDEN = -1e4
-_STEPS = 256
+_STEPS, _LARGEST = 256, 127
 
 
 def build(weights: Mapping[str, NDArray[np.float32]], shape: Shape, ranges: Ranges) -> ov.Model:
-    """Return the model: `ids` and `mask`, both `[texts, tokens]`, in; `[texts, outputs]` out.
+    """Return the model: `ids` and `mask`, both `[1, tokens]`, in; `[1, outputs]` out.
 
     Raises:
         ValueError: a weight, or the range of one, is missing.
@@ -43,7 +43,7 @@ class _Judge(Bert):
         self.ranges = ranges
 
     def model(self) -> ov.Model:
-        ids, mask = op.parameter([-1, -1], np.int32), op.parameter([-1, -1], np.float32)
+        ids, mask = op.parameter([1, -1], np.int32), op.parameter([1, -1], np.float32)
         x = self.encoded(ids, mask)
         there = op.unsqueeze(mask, _numbers(2))
         total = op.reduce_sum(op.multiply(x, there), _numbers(1))
@@ -53,12 +53,15 @@ class _Judge(Bert):
         logits = super().dense("head", op.concat([mean, most], -1))
         return ov.Model([op.result(logits)], [ids, mask], "safety")
 
+    def weight(self, name: str) -> Node:
+        # Nothing copies 47 MB of embeddings: they stay in the file that is mapped into memory.
+        return op.constant(self.weights[name], shared_memory=True)
+
     def dense(self, name: str, x: Node) -> Node:
         weight = self.weights[f"{name}.weight"]
-        largest = np.abs(weight).max(axis=1, keepdims=True)
-        rows = op.fake_quantize(
-            op.constant(weight), *map(op.constant, (-largest, largest) * 2), _STEPS - 1
-        )
+        scale = np.abs(weight).max(axis=1, keepdims=True) / _LARGEST
+        steps = op.constant(np.rint(weight / scale).astype(np.int8))
+        rows = op.multiply(op.convert(steps, np.float32), op.constant(scale))
         bounds = [_float(bound) for bound in self.ranges[name]]
         rounded = op.fake_quantize(x, *bounds, *bounds, _STEPS)
         product = op.matmul(rounded, rows, transpose_a=False, transpose_b=True)

@@ -65,16 +65,19 @@ class Lexicon:
 
         It is the sum over the part's pieces, divided by the square root of how many there are.
         """
-        bounds = np.array(spans)
-        sums = np.zeros((len(spans), self._weights.shape[1]))
-        counts = np.zeros(len(spans), np.int64)
-        for kind in pieces(content):
-            first, last = np.searchsorted(kind.starts, bounds).T
-            upto = np.zeros((len(kind.starts) + 1, sums.shape[1]))
-            np.cumsum(self._weights[kind.numbers], axis=0, out=upto[1:])
-            sums += upto[last] - upto[first]
-            counts += last - first
-        return (sums / np.sqrt(np.maximum(counts, 1))[:, None]).astype(np.float32)
+        kinds, bounds = pieces(content), np.array(spans)
+        # A row more than there are pieces: a part may end behind the last.
+        numbers = np.concatenate([*(kind.numbers for kind in kinds), np.zeros(1, np.uint32)])
+        begins = np.cumsum([0, *(len(kind.starts) for kind in kinds[:-1])])
+        edges = np.stack([np.searchsorted(kind.starts, bounds) for kind in kinds])
+        counts = edges[..., 1] - edges[..., 0]
+        edges += begins[:, None, None]
+        # Every second sum is of what lies between two parts; that of an empty part is not empty.
+        sums = np.add.reduceat(self._weights.take(numbers, axis=0), edges.ravel())[::2]
+        sums = sums.reshape(*counts.shape, -1) * (counts > 0)[..., None]
+        roots = np.sqrt(np.maximum(counts.sum(axis=0), 1))
+        weighed: NDArray[np.float32] = (sums.sum(axis=0) / roots[:, None]).astype(np.float32)
+        return weighed
 
 
 def _runs(folded: NDArray[np.uint32], length: int) -> Pieces:

@@ -63,3 +63,23 @@ def test_words_weigh_by_the_root_of_the_pieces() -> None:
 def test_a_text_without_words_weighs_nothing() -> None:
     assert not NOTHING.weigh(b"", [(0, 0)]).any()
     assert not NOTHING.weigh(b"\xff\xfe", [(0, 2)]).any()
+
+
+@given(
+    st.binary(max_size=60), st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=1)
+)
+@settings(deadline=None)
+def test_each_part_weighs_what_its_pieces_weigh(
+    content: bytes, parts: list[tuple[int, int]]
+) -> None:
+    parts = [(min(part), min(max(part), len(content))) for part in parts]
+    weights = np.random.default_rng(0).normal(size=(1 << TABLE_BITS, 3)).astype(np.float32)
+    for (start, end), weighed in zip(parts, Lexicon(weights).weigh(content, parts), strict=True):
+        numbers = [
+            number
+            for kind in pieces(content)
+            for at, number in zip(kind.starts, kind.numbers, strict=True)
+            if start <= at < end
+        ]
+        expected = weights[numbers].sum(axis=0) / np.sqrt(max(1, len(numbers)))
+        assert np.allclose(weighed, expected, atol=1e-4)

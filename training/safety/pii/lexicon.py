@@ -122,6 +122,9 @@ def _common() -> list[str]:
 
 
 def write(lexicon: dict[str, int], path: Path) -> None:
-    """Write the lexicon, compressed, the same for the same words."""
-    lines = "".join(f"{word} {bits}\n" for word, bits in sorted(lexicon.items()))
+    """Write the lexicon, compressed, the same for the same words: a line for each bits."""
+    alike: dict[int, list[str]] = defaultdict(list)
+    for word in sorted(lexicon):
+        alike[lexicon[word]].append(word)
+    lines = "".join(f"{bits} {' '.join(alike[bits])}\n" for bits in sorted(alike))
     path.write_bytes(gzip.compress(lines.encode(), 9, mtime=0))

@@ -184,9 +184,10 @@ class Perceptron:
 
     def averaged(self) -> tuple[Floats, Floats]:
         """Return weights [bucket, offset, label] and transitions, the mean over all steps."""
+        step = np.float32(self._step)
         return (
-            self._weights - self._late / self._step,
-            self._moves - self._late_moves / self._step + ALLOWED,
+            self._weights - self._late / step,
+            self._moves - self._late_moves / step + ALLOWED,
         )
 
     def _of(self, word: Word) -> NDArray[np.int64]:
@@ -200,8 +201,8 @@ class Perceptron:
 
     def _move(self, ids: NDArray[np.int64], offset: int, right: int, wrong: int) -> None:
         for weights, change in ((self._weights, 1.0), (self._late, float(self._step))):
-            np.add.at(weights, (ids, offset, right), change)
-            np.add.at(weights, (ids, offset, wrong), -change)
+            np.add.at(weights[:, offset, right], ids, change)
+            np.add.at(weights[:, offset, wrong], ids, -change)
 
     def _completed(self, sentence: Sentence, emission: Floats) -> list[int]:
         """Return the best path that says `nothing` of every word that cannot be a name."""
