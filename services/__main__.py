@@ -18,7 +18,7 @@ from services.safety import Safety, SafetyChecker, SafetyUnary, set_up
 from services.server import Service
 
 
-def build(process: Process) -> Sequence[Service]:
+async def build(process: Process) -> Sequence[Service]:
     """Compose the chain, each link with the observer of its hop."""
     config, registry = process.config, process.registry
 
@@ -28,7 +28,7 @@ def build(process: Process) -> Sequence[Service]:
     fleet = launched(process, LoadReports())
     inference = Inference(fleet.models, fleet)
     places = Places(config.gateway.max_calls)
-    policies, inspector = set_up(process)
+    policies, inspector = await set_up(process)
     chain = compose(
         hop("gateway", lambda upstream: Gateway(upstream, config.gateway, places)),
         hop(
@@ -49,11 +49,12 @@ def build(process: Process) -> Sequence[Service]:
         ),
         terminal=process.hop("inference", inference),
     )
-    checked = SafetyUnary(process.unary_hop("inference", inference), policies, inspector)
+    max_chars = config.safety.max_prompt_chars
+    checked = SafetyUnary(process.unary_hop("inference", inference), policies, inspector, max_chars)
     unary = GatewayUnary(
         process.unary_hop(SAFETY, checked), config.gateway, places, config.router.aliases
     )
-    checker = SafetyChecker(policies, inspector.looking)
+    checker = SafetyChecker(policies, inspector.looking, max_chars)
     return surfaces(
         chain,
         process.unary_hop("gateway", unary),

@@ -123,7 +123,7 @@ class _Read(NamedTuple):
     """Why it is not what is served."""
 
 
-Build = Callable[[Process], Sequence[server.Service]]
+Build = Callable[[Process], Awaitable[Sequence[server.Service]]]
 """Builds what a process serves."""
 
 
@@ -218,7 +218,7 @@ async def _run(name: str, build: Build, read: _Read, arguments: argparse.Namespa
         metrics_server, metrics_thread = start_http_server(int(port), host, registry)
         try:
             async with process.closing:
-                services = build(process)
+                services = await build(process)
                 process.follow(
                     arguments.models,
                     read.models_were,

@@ -7,7 +7,7 @@ from services.process import Process, main
 from services.server import Service, generation
 
 
-def build(process: Process) -> Sequence[Service]:
+async def build(process: Process) -> Sequence[Service]:
     """Build the link in front of the router's process."""
     upstream = process.upstream_of("cache")
     versions = process.served.versions

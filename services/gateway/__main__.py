@@ -11,7 +11,7 @@ from services.process import Process, main
 from services.server import Service
 
 
-def build(process: Process) -> Sequence[Service]:
+async def build(process: Process) -> Sequence[Service]:
     """Build the gateway round the link that follows it."""
     config = process.config
     places = Places(config.gateway.max_calls)

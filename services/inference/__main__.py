@@ -11,7 +11,7 @@ from services.server import Service, generation
 from services.unary import services
 
 
-def build(process: Process) -> Sequence[Service]:
+async def build(process: Process) -> Sequence[Service]:
     """Build the link in front of Triton."""
     loads = LoadReports()
     fleet = launched(process, loads)

@@ -7,7 +7,7 @@ from services.router import Router
 from services.server import Service, generation
 
 
-def build(process: Process) -> Sequence[Service]:
+async def build(process: Process) -> Sequence[Service]:
     """Build the link in front of the inference link's process."""
     upstream = process.upstream_of("router")
     link = Router.configured(

@@ -10,17 +10,16 @@ from services.server import Service, generation
 from services.unary import services
 
 
-def build(process: Process) -> Sequence[Service]:
+async def build(process: Process) -> Sequence[Service]:
     """Build the link in front of the cache's process."""
-    policies, inspector = set_up(process)
-    link = Safety(
-        process.upstream_of(SAFETY), policies, inspector, process.config.safety.max_prompt_chars
-    )
-    unary = SafetyUnary(process.unary_of(ORDER[-1]), policies, inspector)
+    policies, inspector = await set_up(process)
+    max_chars = process.config.safety.max_prompt_chars
+    link = Safety(process.upstream_of(SAFETY), policies, inspector, max_chars)
+    unary = SafetyUnary(process.unary_of(ORDER[-1]), policies, inspector, max_chars)
     return [
         generation(process.hop(SAFETY, link), process.tracing),
         *services(process.unary_hop(SAFETY, unary), process.tracing),
-        checking(SafetyChecker(policies, inspector.looking), process.tracing),
+        checking(SafetyChecker(policies, inspector.looking, max_chars), process.tracing),
     ]
 
 
