@@ -4,10 +4,15 @@ import json
 import re
 from bisect import bisect_right
 
-_ESCAPE = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    r'|\\u[0-9a-fA-F]{4}|\\["\\/bfnrt]'
+_PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_ESCAPE = re.compile(_PAIR + r'|\\u[0-9a-fA-F]{4}|\\["\\/bfnrt]')
+# Behind half a character its other half may come.
+_HALF = r"\\u[dD][89abAB][0-9a-fA-F]{2}"
+_BEGUN = re.compile(
+    rf"{_PAIR}|(?P<begun>(?:{_HALF})?(?:\\(?:u[0-9a-fA-F]{{0,3}})?)?\Z)|\\u[0-9a-fA-F]{{4}}|\\."
 )
+_LONGEST = 12
+"""Characters of an escape."""
 _LONE_SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
@@ -43,6 +48,13 @@ class Unescaped:
         # An escape is one character: no position of the text stands inside of one.
         last = bisect_right(self._ends, position) - 1
         return self._raw_ends[last] + position - self._ends[last]
+
+
+def begins_at(text: str) -> int:
+    """Return where an escape begins that the end of a text may cut off, or its length."""
+    if "\\" not in text[-_LONGEST:]:
+        return len(text)
+    return next(found.start() for found in _BEGUN.finditer(text) if found["begun"] is not None)
 
 
 def escaped(text: str) -> str:

@@ -2,10 +2,17 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s{}\[\]:,"]+')
+from services.safety.escapes import Unescaped
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[^\s{}\[\]:,"]+')
+# Of what is no JSON: strings, of which the last may not end, and what stands between them.
+_LOOSE = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[^"]+', re.DOTALL)
+_DESCRIBES = {"description", "title"}
+_IS = re.compile(r'"\s*:\s*"')
 
 
 class Value(NamedTuple):
@@ -17,25 +24,30 @@ class Value(NamedTuple):
     raw_start: int
     raw_end: int
     """In the JSON, with them."""
+    is_value: bool
+    """It is one whole value, rather than something of what is no JSON."""
 
 
-def decoded(raw: str) -> tuple[str, Sequence[Value]] | None:
-    """Return the JSON with its escapes resolved, and where its values stand; None if it is none."""
-    if not _is_json(raw):
-        return None
+def decoded(raw: str) -> tuple[str, Sequence[Value]]:
+    """Return the JSON with its escapes resolved, and where its values stand.
+
+    Of what is no JSON the strings are read alike, and what stands between them is as good as one.
+    """
+    is_json = _is_json(raw)
     pieces: list[str] = []
     values: list[Value] = []
     length = copied = 0
-    for token in _TOKEN.finditer(raw):
+    for token in (_TOKEN if is_json else _LOOSE).finditer(raw):
         word = token[0]
-        is_text = word[0] == '"'
-        text = json.loads(word) if "\\" in word else word[is_text : len(word) - is_text]
-        gap = raw[copied : token.start() + is_text]
+        quotes = len(word) > 1 and word[0] == word[-1] == '"'
+        start, end = token.start() + quotes, token.end() - quotes
+        text = _meant(raw[start:end], is_json=is_json)
+        gap = raw[copied:start]
         pieces += (gap, text)
         length += len(gap)
-        values.append(Value(length, length + len(text), token.start(), token.end()))
+        values.append(Value(length, length + len(text), *token.span(), is_json or quotes))
         length += len(text)
-        copied = token.end() - is_text
+        copied = end
     pieces.append(raw[copied:])
     return "".join(pieces), values
 
@@ -46,10 +58,26 @@ def changed(raw: str, values: Sequence[Value], texts: Sequence[str | None]) -> s
     copied = 0
     for value, text in zip(values, texts, strict=True):
         if text is not None:
-            pieces += (raw[copied : value.raw_start], _quoted(text))
+            written = _quoted(text) if value.is_value else text
+            pieces += (raw[copied : value.raw_start], written)
             copied = value.raw_end
     pieces.append(raw[copied:])
     return "".join(pieces)
+
+
+def descriptions(raw: str) -> Iterator[str]:
+    """Give what a JSON Schema says in words."""
+    text, values = decoded(raw)
+    for name, value in pairwise(values):
+        is_told = _IS.fullmatch(text[name.end : value.start]) is not None
+        if is_told and text[name.start : name.end] in _DESCRIBES:
+            yield text[value.start : value.end]
+
+
+def _meant(word: str, *, is_json: bool) -> str:
+    if "\\" not in word:
+        return word
+    return str(json.loads(f'"{word}"')) if is_json else Unescaped(word).text
 
 
 def _quoted(text: str) -> str:
@@ -64,7 +92,8 @@ def _quoted(text: str) -> str:
 
 def _is_json(raw: str) -> bool:
     try:
-        json.loads(raw)
+        # A number may have more digits than Python reads.
+        json.loads(raw, parse_int=str)
     except (ValueError, RecursionError):
         return False
     return True

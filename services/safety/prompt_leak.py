@@ -1,5 +1,6 @@
 """Finds stretches of the system prompt in an answer."""
 
+import codecs
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -8,6 +9,7 @@ from functools import cached_property
 from operator import itemgetter
 
 from services.safety.detector import Detector, Finding, Text
+from services.safety.forms.growing import END, grows_from
 from services.safety.normalise import View, views
 
 _NAME = "prompt_leak"
@@ -25,7 +27,8 @@ _PIECE = 16
 _MOST_PLACES = 4
 # So much of a prompt is compared.
 _MOST_PROMPT = 100_000
-_REACH = 256
+# Letters that are sure, in forms that take a dozen characters for each.
+_REACH = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,12 @@ class _PromptLeak:
 
     def open_from(self, tail: str) -> int:
         """Tell from where on the end of a stream's text may belong to the prompt."""
-        opened = len(tail)
-        for view in views(tail) if self.prompts else ():
+        opened = grows_from(tail) if self.prompts else len(tail)
+        for view in views(tail) if self.prompts and opened else ():
             letters = _Letters(view.text)
-            if begun := max(prompt.begun(letters.text) for prompt in self.prompts):
+            begun = max(prompt.begun(letters.text) for prompt in self.prompts)
+            # A few letters are in any prompt.
+            if begun > (_PIECE if tail.endswith(END) else 0):
                 start, _ = view.span(letters.origin(len(letters.text) - begun), len(view.text))
                 opened = min(opened, start)
         return opened
@@ -60,19 +65,19 @@ class _PromptLeak:
 
 def prompt_leak(system: Sequence[str]) -> Detector:
     """Build the detector of one call, whose system prompts these are."""
-    prompts = [_Prompt(_Letters(text[:_MOST_PROMPT]).text) for text in system]
-    return _PromptLeak([prompt for prompt in prompts if len(prompt.text) >= _FEWEST_WHOLE])
+    prompts = [_Letters(text[:_MOST_PROMPT]).text for text in system]
+    return _PromptLeak([_Prompt(text) for text in prompts if len(text) >= _FEWEST_WHOLE])
 
 
 class _Prompt:
-    """The letters of a prompt, and where pieces of them stand."""
+    """The letters of a prompt, as they are and turned in two ways, and where pieces stand."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.fewest = min(_FEWEST, len(text))
+    def __init__(self, letters: str) -> None:
+        self.text = "\n".join((letters, letters[::-1], codecs.encode(letters, "rot13")))
+        self.fewest = min(_FEWEST, len(letters))
         self._places: dict[str, list[int]] = {}
-        for at in range(0, len(text) - _PIECE + 1, self.fewest - _PIECE + 1):
-            places = self._places.setdefault(text[at : at + _PIECE], [])
+        for at in range(0, len(self.text) - _PIECE + 1, self.fewest - _PIECE + 1):
+            places = self._places.setdefault(self.text[at : at + _PIECE], [])
             if len(places) < _MOST_PLACES:
                 places.append(at)
 

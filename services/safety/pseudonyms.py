@@ -5,9 +5,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from services.safety.addresses import LONGEST, Place, address, followed
 from services.safety.escapes import escaped
 from services.safety.restore import Placeholder, begins_at, placeholders
 
+_SETUP = "setup_"
+"""What the categories of values begin with that belong to no turn."""
 _TEXT = "text"
 """The category of what only looks like one of our placeholders."""
 
@@ -36,7 +39,9 @@ class Span(NamedTuple):
 class Pseudonyms:
     """The placeholders of one call. Its values are in no other place, and in no text about it.
 
-    Numbers go by first appearance, so that the same history has the same ones in the next turn.
+    Numbers go by first appearance, so that the same history has the same ones in the next turn;
+    values that stand in no turn have numbers of their own, `[SETUP_EMAIL_1]`, for those of tools
+    come and go.
     Values that differ only in case or grouping share a number, and each spelling turns back into
     itself: `[EMAIL_1]`, then `[EMAIL_1.2]`. What the caller, a document or the model writes can
     never be mistaken for a placeholder of somebody's value: a name that was seen in a text is not
@@ -54,6 +59,8 @@ class Pseudonyms:
         """The numbers given, by what stands before them."""
         self._foreign: set[str] = set()
         """Names that texts hold by themselves."""
+        self._addresses: set[int] = set()
+        """The caller's own addresses that hold values: hashes of a name and what is before it."""
         self._shapes: defaultdict[str, dict[tuple[int, int], None]] = defaultdict(dict)
         """Where values with a first word begin before it, and how long they are."""
 
@@ -63,17 +70,29 @@ class Pseudonyms:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._names)})"
 
-    def learn(self, text: str, spans: Iterable[Span]) -> None:
-        """Give a name to each value in a text.
+    def learn(self, text: str, spans: Iterable[Span], *, is_setup: bool = False) -> None:
+        """Give a name to each value in a text, which may belong to no turn.
 
         Learn all texts of a request before one is hidden, in an order that a longer history keeps:
         what only one of them shows to be a value is then hidden in all.
         """
-        self._learn(text, _disjoint(spans))
+        known = _disjoint(spans)
+        if is_setup:
+            known = [span._replace(category=_SETUP + span.category) for span in known]
+        self._learn(text, known)
 
-    def hide(self, text: str, spans: Iterable[Span]) -> str:
-        """Return a text with placeholders for the spans, and for the values learnt in it."""
-        return _spliced(text, self._hidden(text, spans))
+    def hide(self, text: str, spans: Iterable[Span], *, is_callers: bool = True) -> str:
+        """Return a text with placeholders for the spans, and for the values learnt in it.
+
+        Args:
+            text: to be hidden in.
+            spans: what was found.
+            is_callers: the caller wrote it: addresses in it may come back whole.
+        """
+        hidden = _spliced(text, self._hidden(text, spans))
+        if is_callers and hidden != text:
+            self._addresses.update(own for *_, own in self._placed(hidden, Place()) if own)
+        return hidden
 
     def restore(self, text: str, *, json: bool = False) -> str:
         """Return a text with the values of its placeholders, those of others as they are.
@@ -82,16 +101,37 @@ class Pseudonyms:
         """
         return _spliced(text, self.restored(text, json=json))
 
-    def restored(self, text: str, *, json: bool = False) -> list[tuple[int, int, str]]:
-        """Return where a text has placeholders of this call, in order, each with its value."""
-        if not self._values:
-            return []
-        found = ((start, end, self._values.get(name)) for start, end, name in placeholders(text))
+    def restored(
+        self, text: str, *, json: bool = False, place: Place | None = None
+    ) -> list[tuple[int, int, str]]:
+        """Return where a text has placeholders of this call, in order, each with its value.
+
+        One in an address stays as it is, lest the address carry the value out: only in the
+        caller's own does it turn back, where the value stood in it.
+
+        Args:
+            text: that the model wrote.
+            json: values are to be written as in a JSON string.
+            place: where the text goes on from what stands before it.
+        """
         return [
-            (start, end, escaped(value) if json else value)
-            for start, end, value in found
-            if value is not None
+            (start, end, escaped(self._values[name]) if json else self._values[name])
+            for start, end, name, is_in_address, own in self._placed(text, place or Place())
+            if not is_in_address or own in self._addresses
         ]
+
+    def _placed(self, text: str, place: Place) -> Iterator[tuple[int, int, str, bool, int]]:
+        """Give this call's placeholders, and whether each stands in an address, and in which."""
+        if not self._values:
+            return
+        read = 0
+        for start, end, name in placeholders(text):
+            if name in self._values:
+                place, read = followed(place, text[read:start]), start
+                before = address(place)
+                # Of a longer one no more is known.
+                own = hash((name, before)) if before and len(before) < LONGEST else 0
+                yield start, end, name, bool(before), own
 
     def begins_at(self, tail: str) -> int:
         """Return where a placeholder may begin that the end of a text cuts off, or its length."""
@@ -99,7 +139,7 @@ class Pseudonyms:
 
     def wipe(self) -> None:
         """Forget every value: the call has ended."""
-        for known in (self._names, self._values, self._first_names, self._shapes):
+        for known in (self._names, self._values, self._first_names, self._shapes, self._addresses):
             known.clear()
 
     def _learn(self, text: str, spans: Sequence[Span]) -> None:

@@ -1,10 +1,11 @@
 """Puts placeholders and marks in the place of what was found in a request."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from catenary.config.v1.safety_pb2 import SAFETY_ACTION_REDACT
+from services.safety.detector import Source
 from services.safety.passages import Passage
 from services.safety.profile import REWRITING, Action
 from services.safety.pseudonyms import Pseudonyms, Span
@@ -21,15 +22,6 @@ class Change(NamedTuple):
     category: str
 
 
-class _Part(NamedTuple):
-    """A piece of a text, up to what is blotted out behind it."""
-
-    text: str
-    hidden: Sequence[Span]
-    mark: str
-    """What stands for what is blotted out; empty behind the last part."""
-
-
 def rewrite(
     passages: Sequence[Passage], found: Sequence[Sequence[Judged]], pseudonyms: Pseudonyms
 ) -> None:
@@ -41,17 +33,16 @@ def rewrite(
         pseudonyms: learns what the placeholders stand for.
     """
     split = [
-        [list(_parts(passage.text.raw, start, end, changes)) for start, end in passage.pieces]
+        [_blotted(passage.text.raw, start, end, changes) for start, end in passage.pieces]
         for passage, changes in zip(passages, map(changes_of, found), strict=True)
     ]
     # All is learnt before the first text is hidden: a value may be found in a later one alone.
-    for part in (part for pieces in split for parts in pieces for part in parts):
-        pseudonyms.learn(part.text, part.hidden)
     for passage, pieces in zip(passages, split, strict=True):
-        texts = [
-            "".join(pseudonyms.hide(part.text, part.hidden) + part.mark for part in parts)
-            for parts in pieces
-        ]
+        for text, hidden in pieces:
+            pseudonyms.learn(text, hidden, is_setup=passage.is_setup)
+    for passage, pieces in zip(passages, split, strict=True):
+        is_callers = passage.text.source in {Source.USER, Source.SYSTEM}
+        texts = [pseudonyms.hide(*piece, is_callers=is_callers) for piece in pieces]
         changed = [
             None if text == passage.text.raw[start:end] else text
             for text, (start, end) in zip(texts, passage.pieces, strict=True)
@@ -64,7 +55,7 @@ def changes_of(found: Sequence[Judged]) -> list[Change]:
     """Join what overlaps; of its actions the most severe counts, and the longest's category."""
     joined: list[Change] = []
     longest = 0
-    for start, end, action, finding in sorted(found):
+    for start, end, action, finding, *_ in sorted(found):
         if action not in REWRITING or start == end:
             continue
         if not joined or start >= joined[-1].end:
@@ -78,20 +69,29 @@ def changes_of(found: Sequence[Judged]) -> list[Change]:
     return joined
 
 
-def _parts(raw: str, start: int, end: int, changes: Sequence[Change]) -> Iterator[_Part]:
-    """Split the characters from `start` to `end` at what is blotted out."""
-    begin, hidden = start, list[Span]()
+def _blotted(
+    raw: str, start: int, end: int, changes: Sequence[Change]
+) -> tuple[str, Sequence[Span]]:
+    """Return the characters from `start` to `end` with marks, and what in them is to be hidden.
+
+    What looks like a placeholder is looked for in what comes of it: it may be whole only now.
+    """
+    pieces: list[str] = []
+    hidden: list[Span] = []
+    copied, moved = start, -start
     for index in range(bisect_right(changes, start, key=_end), len(changes)):
         change = changes[index]
         if change.start >= end:
             break
         first, last = max(change.start, start), min(change.end, end)
         if change.action == SAFETY_ACTION_REDACT:
-            yield _Part(raw[begin:first], hidden, mark(change.category))
-            begin, hidden = last, []
+            told = mark(change.category)
+            pieces += raw[copied:first], told
+            copied, moved = last, moved + len(told) - (last - first)
         else:
-            hidden.append(Span(first - begin, last - begin, change.category))
-    yield _Part(raw[begin:end], hidden, "")
+            hidden.append(Span(first + moved, last + moved, change.category))
+    pieces.append(raw[copied:end])
+    return "".join(pieces), hidden
 
 
 def _end(change: Change) -> int:

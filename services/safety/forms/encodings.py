@@ -17,7 +17,8 @@ _HEX = re.compile(
     r"(?<![0-9A-Za-z])(?:\\x|0x)?[0-9A-Fa-f]{2}(?:[ ,:]?(?:\\x|0x)?[0-9A-Fa-f]{2}){7,}"
 )
 _NOT_HEX = re.compile(r"\\x|0x|[^0-9A-Fa-f]")
-_BINARY = re.compile(r"(?<!\w)[01]{8}(?:[ ,]?[01]{8}){2,}(?!\w)")
+# In a stream the last may have come in part.
+_BINARY = re.compile(r"(?<!\w)[01]{8}(?:[ ,]?[01]{8}){2,}(?=[01]{0,7}(?!\w))")
 _BITS = re.compile("[01]{8}")
 _BASE32 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
 # The shares of characters that have to be seen, and to belong to words. Of random bytes a third may
@@ -27,7 +28,7 @@ _FEWEST = 6
 
 
 def from_base64(text: str) -> list[Part]:
-    """Return the runs that decode from base64, of either alphabet, or from base32."""
+    """Return the runs that decode from base64, of either alphabet and direction, or base32."""
     return _decoded(_BASE64, text, _base64)
 
 
@@ -54,7 +55,8 @@ def _base64(run: str) -> str:
     if _BASE32.issuperset(run) and (decoded := _base32(run)):
         return decoded
     # A path may lead to it, in which case it is the longest of its names.
-    return _base64_run(run) or _base64_run(max(_PATH.split(run), key=len))
+    longest = max(_PATH.split(run), key=len)
+    return _base64_run(run) or _base64_run(longest) or _base64_run(run[::-1])
 
 
 def _base64_run(run: str) -> str:

@@ -4,6 +4,7 @@ import html
 import re
 from urllib.parse import unquote
 
+from services.safety.invisible import ANY
 from services.safety.view import Part
 
 _ESCAPES = re.compile(
@@ -18,11 +19,11 @@ _LAST = 0x10FFFF
 def unescaped(text: str) -> list[Part]:
     """Return the escapes with what they stand for; none where only signs are escaped.
 
-    Signs have to be escaped in many places; letters and digits nowhere, so that whoever escapes
-    them may be hiding them.
+    Signs have to be escaped in many places; letters, digits and what is not seen nowhere, so that
+    whoever escapes them may be hiding something.
     """
     parts = escapes(text)
-    if not any(character.isalnum() for part in parts for character in part.text):
+    if not any(ANY.match(each) or each.isalnum() for part in parts for each in part.text):
         return []
     return parts
 

@@ -23,6 +23,8 @@ _FORMS = (
     "\uf900-\ufb4f\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff66-\uff9f\U0001d400-\U0001d7ff"
 )
 _MARKS = "\u0300-\u036f\u1ab0-\u1aff\u20d0-\u20ff"
+# Letters in circles and squares that NFKC leaves as they are; of flags, more than one flag's.
+_SIGNS = re.compile("[\U0001f110-\U0001f189]|[\U0001f1e6-\U0001f1ff]{3}")
 _CHANGED = re.compile(f"[{_FORMS}{_MARKS}{''.join(KINDS.values())}]")
 # Marks that stay beside a letter when all is composed belong to no spelling.
 _STRAY_MARKS = re.compile(f"(?<=[A-Za-z0-9])[{_MARKS}]+")
@@ -32,13 +34,15 @@ _SOFT_HYPHEN = "\u00ad"
 def folded(text: str) -> list[Part]:
     """Return the words that are not what they seem, each with what it seems to be."""
     latin, look_alikes = len(_LATIN.findall(text)), len(_LOOK_ALIKE.findall(text))
-    if _CHANGED.search(text) is None and not (latin and look_alikes):
+    has_signs = _SIGNS.search(text) is not None
+    if not has_signs and _CHANGED.search(text) is None and not (latin and look_alikes):
         return []
     unseen = _unseen(text)
     parts: list[Part] = []
     for word in _WORD.finditer(text):
         # Words of other alphabets have letters of their own, unless somebody chose them.
         passes_for_latin = latin > look_alikes or _LATIN.search(word[0]) is not None
+        passes_for_latin |= has_signs and _SIGNS.search(word[0]) is not None
         if _CHANGED.search(word[0]) or (passes_for_latin and _LOOK_ALIKE.search(word[0])):
             places = enumerate(word[0], word.start())
             seen = "".join(character for at, character in places if at not in unseen)

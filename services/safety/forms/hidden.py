@@ -1,4 +1,4 @@
-"""Reads what is in a text, and not shown of it: comments, tags, variation selectors."""
+"""Reads what is in a text, and not shown so: comments, tags, selectors, what is turned around."""
 
 import re
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from services.safety.view import Part
 _OPENS, _CLOSES = "<!--", "-->"
 # A link's target that is none, with the text as the link's title.
 _LINK = re.compile(r"^[ \t]*\[[^\]\n]*\]: *#? *\(([^\n]*)\)", re.MULTILINE)
+_OVERRIDDEN = re.compile("\u202e([^\u202c\u202e\n]{2,})")
 _TAGS = re.compile("[\U000e0020-\U000e007e]{2,}")
 _FIRST_TAG = 0xE0000
 _SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{4,}")
@@ -30,6 +31,11 @@ def _html(text: str) -> Iterator[Part]:
             return
         yield Part(start, end + len(_CLOSES), text[start + len(_OPENS) : end].strip())
         start = text.find(_OPENS, end)
+
+
+def overridden(text: str) -> list[Part]:
+    """Return what is shown from right to left though its script is not, as it is shown."""
+    return [Part(*run.span(), run[1][::-1]) for run in _OVERRIDDEN.finditer(text)]
 
 
 def tags(text: str) -> list[Part]:

@@ -15,6 +15,9 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _CHECKSUM_DIGITS = 6
 _NUMBER = re.compile(r"[0-9]+")
 _LETTERS = 8
+_HEAD = 256
+"""Characters of a web token's header by which it is known; they decode by themselves."""
+_HEADER = re.compile(rb'\{\s*(?:"\w{1,16}"\s*:\s*"[^"]*"\s*,\s*)*"(?:alg|enc|typ|kid|x5[ctu]|jwk)"')
 
 
 def checksummed(secret: str) -> float:
@@ -38,9 +41,15 @@ def macaroon(secret: str) -> float | None:
 
 
 def jwt(secret: str) -> float | None:
-    """Tell how sure a JSON web token is: its header is JSON that names an algorithm or a type."""
+    """Tell how sure a JSON web token is: its header is JSON that names an algorithm or a type.
+
+    Of a long header only the beginning is looked at: in a stream the rest has not come.
+    """
+    head = secret[:_HEAD]
+    if "." not in head:
+        return CERTAIN if _HEADER.match(_decoded(head)) else None
     try:
-        header = loads(_decoded(secret.partition(".")[0]))
+        header = loads(_decoded(head.partition(".")[0]))
     except (ValueError, RecursionError):
         return None
     named = isinstance(header, dict) and not header.keys().isdisjoint(("alg", "enc", "typ", "kid"))

@@ -7,6 +7,7 @@ import re2
 from services.safety.detector import Finding, Text
 from services.safety.secrets.credentials import CREDENTIALS
 from services.safety.secrets.found import Found
+from services.safety.secrets.growing import growing_from
 from services.safety.secrets.named import named
 from services.safety.secrets.patterns import compiled, encoded, options
 from services.safety.secrets.private_keys import private_keys
@@ -15,11 +16,10 @@ from services.safety.secrets.tokens import TOKENS
 from services.safety.stream.opening import last_word
 
 PIECE = 512
-"""The most characters of one finding; a longer secret is found in pieces."""
-_BEFORE = 256
-"""Characters before a text that are read with it: what begins there may go on in it."""
-_DASHES = 4
-_LONGEST_HEADER = 64
+"""The most characters of one finding; a longer secret is found in pieces, and known by the first.
+
+So it is known in a stream, too, before the rest has come: no rule needs more than that.
+"""
 _RULES = (*TOKENS, *CREDENTIALS)
 _EXPRESSIONS = tuple(compiled(rule.pattern) for rule in _RULES)
 
@@ -46,9 +46,10 @@ class Secrets:
 
     def find(self, text: Text) -> Sequence[Finding]:
         """Return the secrets in a text, in order; of one that lies in another only the other."""
-        before = text.before[_beginning(text.before) :]
-        shift = len(before)
-        found = sorted(self._found(encoded(before + text.raw)), key=lambda one: (one[0], -one[1]))
+        # What begins before the text may go on in it.
+        shift = len(text.before)
+        data = encoded(text.before + text.raw)
+        found = sorted(self._found(data), key=lambda one: (one[0], -one[1]))
         return [
             Finding(max(0, at - shift), min(at + PIECE, end) - shift, self.name, category, score)
             for start, end, category, score in _outermost(found)
@@ -57,11 +58,8 @@ class Secrets:
         ]
 
     def open_from(self, tail: str) -> int:
-        """Tell from where on a stream's tail waits: the last word, or a line that begins a key."""
-        begun = tail.rfind("-----BEGIN", -_LONGEST_HEADER)
-        if begun >= 0 and "-----" not in tail[begun + 5 :]:
-            return begun
-        return last_word(tail)
+        """Tell from where on a stream's tail waits: the last word, or more that is not over."""
+        return min(growing_from(tail), last_word(tail))
 
     def _found(self, data: bytes) -> Iterator[Found]:
         """Yield what the rules find, in the order of the rules."""
@@ -74,7 +72,7 @@ class Secrets:
                 start, end = _secret(match)
                 score = rule.score
                 if rule.check:
-                    score = rule.check(data[start:end].decode("latin-1")) or 0
+                    score = rule.check(data[start : min(end, start + PIECE)].decode("latin-1")) or 0
                 if score:
                     yield Found(start, end, rule.category, score)
         yield from named(data)
@@ -85,13 +83,6 @@ class Secrets:
 def secrets() -> Secrets:
     """Return the detector of secrets."""
     return Secrets()
-
-
-def _beginning(before: str) -> int:
-    """Tell from where on what stands before a text is read: all of a private key's block."""
-    near = max(0, len(before) - _BEFORE)
-    block = before.rfind("-BEGIN ")
-    return near if block < 0 else min(near, max(0, block - _DASHES))
 
 
 def _secret(match: re2._Match) -> tuple[int, int]:

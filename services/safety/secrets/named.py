@@ -36,6 +36,8 @@ _KNOWN = re.compile(r"sha[0-9]+-|AAAA[BCE][0-9A-Za-z]Nza|//")
 _HASH_WORDS = (
     r"commit|blob|tree|\bsha[-_]?[0-9]{0,3}\b|\bmd5\b|hash|integrity|checksum|digest|etag|revision"
     r"|fingerprint|public(?:[ _-]?key)?|base64,|ssh-[a-z0-9]+ "
+    r"|\bgit\s{1,4}(?:checkout|switch|show|log|diff|reset|revert|rebase|merge|cherry-pick|blame"
+    r"|branch|tag|bisect|describe|rev-parse|cat-file|fetch|pull)\b"
 )
 _KEY_WORDS = (
     r"key|token|secret|private|passw|\bpass|_pass|pwd|credential|\bauth|access|bearer|crumb"
@@ -62,11 +64,13 @@ def named(data: bytes) -> Iterator[Found]:
         run = data[match.start() : min(match.end(), match.start() + _MOST)].decode("latin-1")
         if len(run) < _SHORTEST or not (_DIGIT.search(run) or random(run)):
             continue
+        # The full stop of a sentence is no part of it.
+        end = match.end() - (len(run) - len(run.rstrip(".")))
         for at in _starts(run):
             start = match.start() + at
             score = _score(run[at:], data[max(0, start - _BACK) : start])
             if score:
-                yield Found(start, match.end(), "api_key", score)
+                yield Found(start, end, "api_key", score)
                 break
 
 

@@ -23,5 +23,5 @@ def private_keys(data: bytes) -> Iterator[tuple[int, int]]:
         if begin.start() < done:
             continue
         body = _BODY.match(data, begin.end())
-        done = max(begin.end(), begin.end() + len(data[begin.end() : body.end()].rstrip()))
+        done = body.end()
         yield begin.start(), done

@@ -8,6 +8,7 @@ from catenary.config.v1.safety_pb2 import SAFETY_ACTION_ALLOW
 from catenary.v1 import generation_pb2 as pb
 from services.safety.detector import Source, Text
 from services.safety.pseudonyms import Pseudonyms
+from services.safety.stream.json_window import JsonWindow
 from services.safety.stream.rules import Judged, Rules
 from services.safety.stream.tool_calls import ToolCalls
 from services.safety.stream.window import Part, Window
@@ -37,20 +38,16 @@ class Choice:
     ) -> None:
         self._index = index
         self._rules = rules
-        form = request.response_format.WhichOneof("format")
-
-        def window(before: str, *, in_json: bool = False) -> Window:
-            return Window(rules, pseudonyms, on_finding, before, in_json=in_json)
-
-        self._text = window(
-            request.continuation.text, in_json=form in {"json_object", "json_schema"}
-        )
-        self._thought = window(request.continuation.reasoning)
+        before = request.continuation
+        is_json = request.response_format.WhichOneof("format") in {"json_object", "json_schema"}
+        of_text = JsonWindow if is_json else Window
+        self._text: Window | JsonWindow = of_text(rules, pseudonyms, on_finding, before.text)
+        self._thought = Window(rules, pseudonyms, on_finding, before.reasoning)
         self._tool_calls = ToolCalls(
             frozenset(tool.name for tool in request.tools), rules, pseudonyms, on_finding
         )
         self._untold_tokens = 0
-        self._waiting: dict[Window, deque[tuple[int, int]]] = {
+        self._waiting: dict[Window | JsonWindow, deque[tuple[int, int]]] = {
             self._text: deque(),
             self._thought: deque(),
         }
@@ -85,8 +82,8 @@ class Choice:
         if delta.reasoning:
             out.reasoning = _joined(self._thought.push(delta.reasoning))
         if delta.text and not self.blocked:
-            # The thought is over, and belongs before the text.
-            out.reasoning += _joined(self._thought.finish())
+            # The thought is over, unless there comes more, and belongs before the text.
+            out.reasoning += _joined(self._thought.pause())
             self._read_logprobs(delta)
             out.text = self._said(self._text.push(delta.text) if not self.blocked else [])
         else:

@@ -2,8 +2,9 @@
 
 A detector may tell it itself, by a method `open_from(tail: str) -> int`: the first character of a
 tail from which on something may stand that is found only with what follows; the tail's length when
-there is nothing. A tail ends behind a blank, or wherever a very long word was cut. Some answers
-serve several detectors, and stand here. A detector that tells nothing has its reach waited for.
+there is nothing. A tail ends behind a blank, or wherever a very long word was cut, or with `END`
+where no more may come. Some answers serve several detectors, and stand here. A detector that tells
+nothing has its reach waited for.
 """
 
 import re
@@ -15,6 +16,8 @@ Opening = Callable[[str], int]
 """Returns where at the end of a tail a finding may be growing, or the tail's length."""
 
 _LEAST_STRIDE = 16
+_LETTER_CHARS = 8
+"""Characters that hold whole letters in any encoding without signs between them."""
 
 # Where words are written without blanks, every character is one.
 _WORD = re.compile(
@@ -53,13 +56,21 @@ def opening(detectors: Sequence[Detector]) -> Opening:
             at = told(tail)
             if at < opened:
                 # Whatever begins before the reach is over.
-                over = size - reach if size >= reach + stride(reach) else 0
+                over = _between_letters(tail, size - reach) if size >= reach + stride(reach) else 0
                 opened = min(opened, max(at, over))
                 if not opened:
                     return 0
         return opened
 
     return open_from
+
+
+def _between_letters(tail: str, position: int) -> int:
+    """Return the last position before one at which what is encoded may be cut."""
+    start = position
+    while start and tail[start - 1].isalnum():
+        start -= 1
+    return position - (position - start) % _LETTER_CHARS
 
 
 def stride(reach: int) -> int:

@@ -123,6 +123,8 @@ class Output:
             if end.choice in self._told_blocked:
                 end.finish_reason = message_pb2.FINISH_REASON_CONTENT_FILTER
                 end.stop = ""
+            # It went up as a placeholder, where the caller's own holds a value.
+            end.stop = self._pseudonyms.restore(end.stop)
         return event
 
     def _note_finding(self, judged: Judged) -> None:

@@ -15,6 +15,10 @@ class Judged(NamedTuple):
     action: safety_pb2.SafetyAction.ValueType
     """On the way out PSEUDONYMISE is as REDACT: nobody could turn the placeholder back."""
     finding: Finding
+    would: safety_pb2.SafetyAction.ValueType = safety_pb2.SAFETY_ACTION_UNSPECIFIED
+    """What would be done, were the rule in force; unspecified where it is."""
+    text: str = ""
+    """Of an answer, the characters that are blocked: for the audit alone."""
 
 
 class Rules(Protocol):
@@ -43,5 +47,8 @@ class Rules(Protocol):
         ...
 
     def judged_whole(self, text: Text) -> Sequence[Judged]:
-        """Return what the detectors of whole texts find: those whose reach is 0."""
+        """Return what the detectors of whole texts find: those whose reach is 0.
+
+        It is nowhere in particular, so that nothing is blotted out: it blocks, or is only told.
+        """
         ...

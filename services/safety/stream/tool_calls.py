@@ -5,14 +5,18 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from catenary.config.v1.safety_pb2 import SAFETY_ACTION_ALLOW, SAFETY_ACTION_BLOCK
+from catenary.config.v1.safety_pb2 import (
+    SAFETY_ACTION_ALLOW,
+    SAFETY_ACTION_BLOCK,
+    SAFETY_ACTION_REDACT,
+)
 from catenary.v1 import generation_pb2 as pb
 from services import errors
 from services.safety.detector import Source, Text
-from services.safety.escapes import Unescaped
 from services.safety.pseudonyms import Pseudonyms
+from services.safety.standing_in import standing_in
+from services.safety.stream.json_window import JsonWindow
 from services.safety.stream.rules import Judged, Rules
-from services.safety.stream.window import Window
 
 MAX_BYTES = 256 * 1024
 """The most that the calls of one choice may take."""
@@ -68,7 +72,7 @@ class ToolCalls:
         safe = [
             pb.ToolCallDelta(
                 index=index,
-                id=call.id,
+                id=self._judged_id(call.id),
                 name=self._judged_name(call.name),
                 arguments=self._judged_arguments("".join(call.pieces)),
             )
@@ -77,17 +81,24 @@ class ToolCalls:
         self._calls.clear()
         return [] if self.blocked else safe
 
+    def _judged_id(self, identity: str) -> str:
+        """Let a hash stand for an identity that holds something: the caller only compares it."""
+        found = self._rules.judged(Text(identity, Source.ANSWER)) if identity else ()
+        acted_on = [judged for judged in found if judged.action > SAFETY_ACTION_ALLOW]
+        for judged in acted_on:
+            self._on_finding(judged._replace(action=SAFETY_ACTION_REDACT))
+        return standing_in(identity) if acted_on else identity
+
     def _judged_name(self, name: str) -> str:
         """Block a name for what would be blotted out elsewhere, unless the caller gave it."""
         least = SAFETY_ACTION_BLOCK if name in self._known_names else SAFETY_ACTION_ALLOW + 1
         for judged in self._rules.judged(Text(name, Source.ANSWER)):
             if judged.action >= least:
-                self._block(judged)
+                self._block(judged, name)
         return name
 
     def _judged_arguments(self, raw: str) -> str:
         """Return arguments in JSON without what was found in what they mean."""
-        plain = Unescaped(raw)
         changed: list[Judged] = []
         holds_more = False
 
@@ -96,23 +107,21 @@ class ToolCalls:
             if judged.action > SAFETY_ACTION_ALLOW:
                 changed.append(judged)
 
-        window = Window(self._rules, self._pseudonyms, found, in_json=True)
-        parts = window.push(plain.text) + window.finish()
-        safe: list[str] = []
+        window = JsonWindow(self._rules, self._pseudonyms, found)
+        parts = window.push(raw) + window.finish()
         for part in parts:
-            written = raw[slice(*plain.raw_span(part.start, part.end))]
-            safe.append(part.text if part.changed else written)
+            written = raw[part.start : part.end]
             holds_more |= part.changed and '"' in _ESCAPED.sub("", written)
         self.blocked = self.blocked or window.blocked
-        arguments = "".join(safe)
+        arguments = "".join(part.text for part in parts)
         # What takes more than a value with it leaves no call.
         is_broken = holds_more or (_is_json(raw) and not _is_json(arguments))
         if changed and is_broken and not self.blocked:
-            self._block(changed[0])
+            self._block(changed[0], raw)
         return arguments
 
-    def _block(self, judged: Judged) -> None:
-        blocking = judged._replace(action=SAFETY_ACTION_BLOCK)
+    def _block(self, judged: Judged, text: str) -> None:
+        blocking = judged._replace(action=SAFETY_ACTION_BLOCK, text=judged.text or text)
         self._on_finding(blocking)
         self.blocked = self.blocked or blocking
 

@@ -65,6 +65,13 @@ def test_a_password_is_found_where_it_stands(form: str) -> None:
     assert secret_in(f"See:\n{form.format(PASSWORD)}\n") == [PASSWORD]
 
 
+@pytest.mark.parametrize("form", ["password = {}. Thanks", "the payments_token: {}. Thanks"])
+def test_the_full_stop_of_a_sentence_is_no_part_of_a_secret(form: str) -> None:
+    for value in (PASSWORD, VALUE):
+        assert all(found == value for found in secret_in(form.format(value)))
+    assert secret_in(form.format(VALUE)) == [VALUE]
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -79,6 +86,8 @@ def test_a_password_is_found_where_it_stands(form: str) -> None:
         "I forgot my password, please help me to reset it.",
         "The secret of good bread is time; the key is patience.",
         "password: required",
+        "git checkout 9fceb02d0ae598e95dc970b74767f19372d61af8",
+        "git show 9fceb02d0ae598e95dc970b74767f19372d61af8",
         "The access token must not be older than 24 hours.",
         "def find_key(self, key: str, token: Token) -> Optional[str]:",
         'const password = document.getElementById("password").value;',

@@ -86,6 +86,12 @@ def test_thought_is_judged_as_text_is(
     assert not any(one.reasoning for one in of(events)[first_text + 1 :])
 
 
+def test_a_thought_leaves_to_its_end_before_the_text_begins() -> None:
+    rules = Table([(Growing("never", "zz", 2, beginning="z"), REDACT)])
+    first, *_ = of(play([started(), thinking("so"), delta("it is so "), finished()], rules))
+    assert (first.reasoning, first.text) == ("so", "it is so ")
+
+
 @given(st.lists(st.tuples(st.text("ab ", max_size=9), st.integers(0, 3)), max_size=12))
 def test_no_token_is_lost(pieces: list[tuple[str, int]]) -> None:
     deltas = [delta(text, output_tokens=tokens) for text, tokens in pieces]
@@ -133,10 +139,12 @@ def test_one_blocked_choice_does_not_end_the_others() -> None:
         delta("no abba, none of it", choice=1),
         delta("go on", choice=0),
         delta("nothing more", choice=1),
+        delta("not even this", choice=1),
         finished(STOP, STOP, output_tokens=9),
     ]
     events = play(script, n=2)
     assert (text_of(events, 0), text_of(events, 1)) == ("go on", "no ")
+    assert kinds(events).count("decision") == 1
     assert reasons(events) == [STOP, CONTENT_FILTER]
     assert events[-1].finished.usage.output_tokens == 9
 

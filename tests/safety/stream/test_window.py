@@ -106,8 +106,10 @@ def test_what_is_held_is_bounded(pieces: list[str], pairs: list[tuple[int, Actio
     window = Window(table_of(pairs), Pseudonyms(), lambda _: None)
     for piece in pieces:
         window.push(piece)
-        assert window.blocked or window.end - window.left <= HELD_AT_MOST
-        assert len(window._text) <= HELD_AT_MOST + 128 + 4096
+        if window.blocked:
+            return
+        assert window.end - window.left <= HELD_AT_MOST
+        assert len(window._seen.text) <= HELD_AT_MOST + 128 + 512 + 128
 
 
 @given(cut_texts())
@@ -180,16 +182,34 @@ def test_a_finding_that_never_ends_is_cut_and_stays_one() -> None:
     assert len(told) == 1
 
 
-def test_a_private_key_of_many_lines_keeps_its_beginning_in_sight() -> None:
-    class Key(Toy):
-        def find(self, text: Text) -> list[Finding]:
-            return list(super().find(text)) if "KEY" in text.before + text.raw else []
+def test_what_may_grow_waits_until_it_is_longer_than_anything_may_be() -> None:
+    reach, stride, step = 32, 16, 64
+    window = Window(Table([(Toy("endless", "c+", reach), REDACT)]), Pseudonyms(), lambda _: None)
+    left = []
+    for _ in range(200):
+        window.push("c")
+        left.append(window.left)
+    assert left[reach + stride - 1] == 0
+    assert all(1 + at - there <= reach + stride + step for at, there in enumerate(left))
 
-    table = Table([(Key("key", r"(?<!\S)(?:KEY|[0-9a-f]{64})(?!\S)", 64), REDACT)])
-    line = "0123456789abcdef" * 4
-    parts, *_ = stream(table, list("a\nKEY\n" + f"{line}\n" * 40 + "words that end it " * 9 + line))
-    assert line not in said(parts).removesuffix(line)
-    assert said(parts).endswith(line)
+
+@pytest.mark.parametrize("blank", ["\n", ""])
+def test_a_long_finding_keeps_its_beginning_in_sight(blank: str) -> None:
+    class Block(Toy):
+        def find(self, text: Text) -> list[Finding]:
+            shift = len(text.before)
+            return [
+                Finding(max(0, match.start() - shift), match.end() - shift, "key", "key", 1.0)
+                for match in re.finditer(self.pattern, text.before + text.raw)
+                if match.end() > shift
+            ]
+
+    pattern = rf"KEY (?:[0-9a-f]{{64}}{blank})*[0-9a-f]*"
+    table = Table([(Block("key", pattern, 64), REDACT)])
+    lines = ("0123456789abcdef" * 4 + blank) * 400
+    after = f", and then {lines[:64]}"
+    parts, *_ = stream(table, list(f"a KEY {lines}{after}"))
+    assert said(parts) == f"a {mark('key')}{after}"
 
 
 def test_a_phrase_that_began_before_is_found() -> None:
@@ -197,6 +217,20 @@ def test_a_phrase_that_began_before_is_found() -> None:
     parts, window, _ = stream(table, ["wo three"], before="it was one t")
     assert said(parts) == ""
     assert window.blocked
+
+
+def test_a_finding_whose_beginning_has_left_is_told_and_its_rest_is_gone() -> None:
+    table = Table([(Growing("pair", "aaa 1bb", 8, beginning=""), REDACT)])
+    parts, _, told = stream(table, ["aaa 1bb ccc"])
+    assert said(parts) == f"aaa {mark('pair')} ccc"
+    assert acting(told) == [("pair", REDACT)]
+
+
+def test_what_is_only_told_holds_nothing_back() -> None:
+    waits = Growing("waits", "zzz", 8, beginning="bbb ?")
+    table = Table([(Growing("told", "aaabbb", 6), ALLOW), (waits, REDACT)])
+    window = Window(table, Pseudonyms(), lambda _: None)
+    assert said(window.push("aaabbb ")) == "aaa"
 
 
 def test_a_sentence_waits_for_its_verdict() -> None:
