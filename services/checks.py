@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import grpc
+from google.api.httpbody_pb2 import HttpBody
 
 from catenary.v1 import safety_pb2 as pb
 from catenary.v1 import safety_pb2_grpc
+from services import json_body
 from services.link import Call
 from services.server import Service
 from services.tracing import Tracing
@@ -57,6 +59,16 @@ class SafetyServicer(safety_pb2_grpc.SafetyServicer):
     ) -> pb.CheckResponse:
         """Answer with what would be done about a text."""
         return await self._answerer(self._checker.check, request, context)
+
+    async def CheckJson(  # noqa: N802 - gRPC's name
+        self, request: HttpBody, context: Context
+    ) -> HttpBody:
+        """Answer a body of JSON with one."""
+        return await self._answerer(self._check_json, request, context)
+
+    async def _check_json(self, request: HttpBody, call: Call) -> HttpBody:
+        asked = json_body.read(request, pb.CheckRequest())
+        return json_body.written(await self._checker.check(asked, call))
 
     async def GetPolicy(  # noqa: N802 - gRPC's name
         self, request: pb.GetPolicyRequest, context: Context

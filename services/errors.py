@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import grpc
 
 from catenary.v1 import error_reason_pb2
+from catenary.v1.decision_pb2 import Decision
 from catenary.v1.error_reason_pb2 import ErrorReason
 
 REASON_PREFIX = "ERROR_REASON_"
@@ -29,6 +30,7 @@ _CODES = {
     error_reason_pb2.ERROR_REASON_INTERNAL: grpc.StatusCode.INTERNAL,
     error_reason_pb2.ERROR_REASON_OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     error_reason_pb2.ERROR_REASON_MALFORMED_TOOL_CALL: grpc.StatusCode.UNAVAILABLE,
+    error_reason_pb2.ERROR_REASON_SAFETY_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
 }
 
 
@@ -56,6 +58,8 @@ class MeshError(Exception):
     retry_after_s: float | None = None
     """How long to wait before trying again; None where trying again does not help."""
     violations: tuple[Violation, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    """What links decided before it failed, where no stream has told it."""
 
     def __str__(self) -> str:
         return self.message
@@ -118,14 +122,15 @@ def context_window_exceeded(
     )
 
 
-def prompt_too_long(chars: int, max_chars: int) -> MeshError:
-    """Build the error for a prompt with more characters than the safety link lets through."""
-    description = f"the prompt has {chars} characters, but at most {max_chars} are allowed"
+def prompt_too_long(chars: int, max_chars: int, field_path: str = "messages") -> MeshError:
+    """Build the error for more characters than the safety link lets through at once."""
+    what = "the prompt has" if field_path == "messages" else "there are"
+    description = f"{what} {chars} characters, but at most {max_chars} are allowed"
     return MeshError(
         error_reason_pb2.ERROR_REASON_INVALID_REQUEST,
-        f"messages: {description}",
-        {"field": "messages", "chars": str(chars), "max_chars": str(max_chars)},
-        violations=(Violation("messages", description),),
+        f"{field_path}: {description}",
+        {"field": field_path, "chars": str(chars), "max_chars": str(max_chars)},
+        violations=(Violation(field_path, description),),
     )
 
 
@@ -161,12 +166,23 @@ def model_unavailable(model: str, *, has_failed: bool) -> MeshError:
     )
 
 
-def prompt_blocked(detector: str, category: str) -> MeshError:
-    """Build the error for a prompt that the safety policy does not let pass."""
+def prompt_blocked(detector: str, category: str, refusal: str = "") -> MeshError:
+    """Build the error for a prompt that the safety policy blocks, in its words if it has any."""
     return MeshError(
         error_reason_pb2.ERROR_REASON_PROMPT_BLOCKED,
-        f"the prompt was blocked by the safety policy ({detector}: {category})",
+        refusal or f"the prompt was blocked by the safety policy ({detector}: {category})",
         {"detector": detector, "category": category},
+    )
+
+
+def safety_unavailable(detector: str) -> MeshError:
+    """Build the error for a text that a detector could not judge, and that may not pass so."""
+    return MeshError(
+        error_reason_pb2.ERROR_REASON_SAFETY_UNAVAILABLE,
+        f"the detector {detector!r} of the safety policy could not judge the text; "
+        f"try again in {_BACKOFF_S:.1f} s",
+        {"detector": detector},
+        _BACKOFF_S,
     )
 
 

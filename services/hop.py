@@ -47,6 +47,7 @@ class Hop:
             passage.require_finished()
         except errors.MeshError as error:
             passage.fail(error.reason_name)
+            passage.decisions.extend(error.decisions)
             raise
         except Exception:
             passage.fail("INTERNAL")
@@ -131,9 +132,7 @@ class _Passage:
             "duration_s": round(duration_s, 6),
             "time_to_first_token_s": self.first_token_s,
         }
-        for decision in self.decisions:
-            line |= decisions.attributes(decision)
-        logger.info("request", extra=line)
+        logger.info("request", extra=line | decisions.attributes(self.decisions))
 
     def end_span(self, span: Span, request: pb.GenerateRequest, call: Call) -> None:
         span.set_attribute(telemetry.GEN_AI_OPERATION, "chat")
@@ -142,9 +141,8 @@ class _Passage:
         span.set_attribute(telemetry.MESH_HOP, self.hop.name)
         span.set_attribute(telemetry.MESH_OUTCOME, self.outcome)
         # A hop sees the decisions of every link behind it; its span carries its own link's.
-        for decision in self.decisions:
-            if decision.WhichOneof("link") == self.hop.name:
-                span.set_attributes(decisions.attributes(decision))
+        own = [one for one in self.decisions if one.WhichOneof("link") == self.hop.name]
+        span.set_attributes(decisions.attributes(own))
         if self.first_token_s is not None:
             span.set_attribute(telemetry.GEN_AI_TIME_TO_FIRST_TOKEN, self.first_token_s)
         if self.finished is not None:

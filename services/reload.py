@@ -14,6 +14,9 @@ Loaded = TypeVar("Loaded")
 
 _POLL_S = 1.0
 
+GONE = "it can no longer be read"
+"""What is said of a file that there was."""
+
 
 class Snapshot(NamedTuple):
     """A file at one time. Its date counts too: to touch a file is to ask for another try."""
@@ -41,8 +44,8 @@ async def follow(
 ) -> NoReturn:
     """Take over what the file says whenever it has changed, until cancelled.
 
-    A file that cannot be used is told in one line of the log, and what was taken last stays; so it
-    does while there is no file.
+    A file that cannot be used, or is there no more, is told in one line of the log, and what was
+    taken last stays.
 
     Args:
         file: what is looked at.
@@ -57,14 +60,20 @@ async def follow(
         await asyncio.sleep(poll_s)
         now = await asyncio.to_thread(snapshot, file)
         is_at_rest, seen = now == seen, now
-        if now is None or now == taken or not is_at_rest:
+        if now == taken or not is_at_rest:
             continue
         taken = now
         try:
-            loaded = await asyncio.to_thread(load)
+            loaded = await asyncio.to_thread(_loaded, load, file, now)
         except ConfigError as error:
             logger.error("configuration refused", extra={"problem": str(error)})  # noqa: TRY400
             refuse(error)
         else:
             take(loaded)
             logger.info("configuration taken over", extra={"file": str(file)})
+
+
+def _loaded(load: Callable[[], Loaded], file: Path, now: Snapshot | None) -> Loaded:
+    if now is None:
+        raise ConfigError(file, 0, "", GONE)
+    return load()

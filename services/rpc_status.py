@@ -7,6 +7,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
+from catenary.v1.decision_pb2 import Decision
 from catenary.v1.error_reason_pb2 import ErrorReason
 from services import errors
 from services.errors import REASON_PREFIX, MeshError, Violation
@@ -22,7 +23,10 @@ _GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 def to_status(error: MeshError) -> status_pb2.Status:
-    """Put the error into google.rpc.Status, each kind of detail at most once (AIP-193)."""
+    """Put the error into google.rpc.Status, each kind of detail at most once (AIP-193).
+
+    But for decisions, of which each link has its own.
+    """
     details: list[Message] = [
         error_details_pb2.ErrorInfo(
             reason=error.reason_name, domain=DOMAIN, metadata=dict(error.metadata)
@@ -43,6 +47,7 @@ def to_status(error: MeshError) -> status_pb2.Status:
                 ]
             )
         )
+    details.extend(error.decisions)
     packed = []
     for detail in details:
         packed.append(any_pb2.Any())
@@ -61,9 +66,13 @@ def from_status(status: status_pb2.Status, upstream: str) -> MeshError:
         error_details_pb2.BadRequest(),
     )
     has_retry = False
+    decisions: list[Decision] = []
     for detail in status.details:
         detail.Unpack(info) or detail.Unpack(bad_request)
         has_retry = detail.Unpack(retry) or has_retry
+        decision = Decision()
+        if detail.Unpack(decision):
+            decisions.append(decision)
     if info.domain != DOMAIN or REASON_PREFIX + info.reason not in _REASONS:
         return _foreign(_GRPC_CODES.get(status.code, grpc.StatusCode.UNKNOWN), upstream)
     return MeshError(
@@ -72,6 +81,7 @@ def from_status(status: status_pb2.Status, upstream: str) -> MeshError:
         dict(info.metadata),
         retry.retry_delay.ToNanoseconds() / 1e9 if has_retry else None,
         tuple(Violation(v.field, v.description) for v in bad_request.field_violations),
+        tuple(decisions),
     )
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from opentelemetry.trace import Span, StatusCode
 
 from catenary.v1 import embeddings_pb2, tokens_pb2
-from services import errors, telemetry, tracing
+from catenary.v1.decision_pb2 import Decision, GatewayDecision
+from services import decisions, errors, telemetry, tracing
 from services.chain import ORDER
 from services.link import Call
 from services.unary import Unary
@@ -69,7 +70,9 @@ class UnaryHop:
             raise
         except errors.MeshError as error:
             passage.reason = error.reason_name
-            raise
+            passage.decisions = error.decisions
+            # Nobody can ask for the decisions of a single request.
+            raise replace(error, decisions=()) if self.name == ORDER[0] else error from None
         finally:
             self._end(passage, requested, time.perf_counter() - began)
 
@@ -92,7 +95,9 @@ class UnaryHop:
                 "duration_s": round(duration_s, 6),
                 "input_tokens": passage.input_tokens,
             }
-            logger.info("request", extra=line)
+            gateway = GatewayDecision(tenant=passage.call.tenant, key_id=passage.call.key_id)
+            told = [Decision(gateway=gateway), *passage.decisions]
+            logger.info("request", extra=line | decisions.attributes(told))
 
 
 @dataclass(slots=True)
@@ -108,6 +113,8 @@ class _Passage:
     reason: str = "INTERNAL"
     """Why it failed, where it did."""
     input_tokens: int = 0
+    decisions: tuple[Decision, ...] = ()
+    """What links decided, where it failed for that."""
 
 
 def _end_span(span: Span, passage: _Passage, hop: str, requested: str) -> None:
@@ -118,6 +125,8 @@ def _end_span(span: Span, passage: _Passage, hop: str, requested: str) -> None:
     span.set_attribute(telemetry.MESH_OUTCOME, passage.outcome)
     if passage.outcome == telemetry.OK:
         span.set_attribute(telemetry.GEN_AI_INPUT_TOKENS, passage.input_tokens)
+    own = [one for one in passage.decisions if one.WhichOneof("link") == hop]
+    span.set_attributes(decisions.attributes(own))
     if passage.outcome == telemetry.ERROR:
         span.set_attribute(telemetry.ERROR_TYPE, passage.reason)
         span.set_status(StatusCode.ERROR, passage.reason)

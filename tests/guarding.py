@@ -29,7 +29,7 @@ def policy(text: str = NO_RULES, deny: Sequence[str] = ()) -> Policy:
 def inspector(registry: CollectorRegistry | None = None) -> Inspector:
     """Build what looks into requests."""
     metrics = SafetyMetrics(registry or CollectorRegistry())
-    return Inspector(Looking(metrics, workers=2), metrics, Audit(metrics))
+    return Inspector(Looking(metrics, places=2), metrics, Audit(metrics))
 
 
 def guarded(

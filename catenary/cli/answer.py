@@ -9,6 +9,7 @@ from rich.console import Console
 from catenary.cli import ledger
 from catenary.client import Client
 from catenary.v1 import generation_pb2 as pb
+from catenary.v1 import message_pb2
 
 # A model must not steer the terminal: of the control characters only these two may pass.
 _CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
@@ -24,6 +25,8 @@ class Answer:
     first_token_s: float | None = None
     last_token_s: float = 0.0
     output_tokens: int = 0
+    is_cut: bool = False
+    """The safety policy did not let it end."""
 
     async def stream(self, client: Client, request: pb.GenerateRequest, text: Console) -> None:
         """Write the answer as it comes; what has come stays here if it fails or is cancelled.
@@ -53,9 +56,11 @@ class Answer:
             self.entries.append((after_s, event.decision))
         elif kind == "finished":
             self.output_tokens = event.finished.usage.output_tokens
+            reasons = [choice.finish_reason for choice in event.finished.choices]
+            self.is_cut = message_pb2.FINISH_REASON_CONTENT_FILTER in reasons
 
     def show_ledger(self, console: Console) -> None:
-        """Write the ledger, and how fast the answer was."""
+        """Write the ledger, how fast the answer was, and whether it was cut."""
         console.print(ledger.table(self.entries))
         if self.first_token_s is not None:
             console.print(
@@ -65,3 +70,5 @@ class Answer:
                 style="dim",
                 highlight=False,
             )
+        if self.is_cut:
+            console.print("the safety policy cut the answer here", style="red", highlight=False)

@@ -40,28 +40,32 @@ def status(port_base: PortBase = None, state_dir: StateDir = None) -> None:
         where = f" with --port-base {port_base}" if port_base else ""
         typer.echo(f"no mesh is running{where}; `make up` starts one", err=True)
         raise typer.Exit(1)
-    conditions, told, refusals = asyncio.run(_ask(mesh))
+    conditions, told, policy = asyncio.run(_ask(mesh))
     # A row is a line, in a pipe and in a narrow terminal too: addresses are there to be copied.
     console = Console(width=300)
     console.print(_table(mesh, conditions))
-    console.print(f"placement {mesh.placement}{_models(told)}", style="dim")
+    console.print(f"placement {mesh.placement}{_models(told.models)}", style="dim")
+    if policy.digest:
+        console.print(_policy(policy), style="dim")
+    refusals = [refusal for refusal in (told.refusal, policy.refusal) if refusal]
     for refusal in refusals:
         typer.secho(refusal, fg="red")
     if refusals or not all(condition.healthy for condition in conditions):
         raise typer.Exit(1)
 
 
-async def _ask(mesh: record.MeshRecord) -> tuple[list[Condition], Sequence[Model], list[str]]:
-    """Return how the parts are, the models, and why files of the configuration are not in force."""
+async def _ask(
+    mesh: record.MeshRecord,
+) -> tuple[list[Condition], ListModelsResponse, GetPolicyResponse]:
+    """Return how the parts are, and what callers are told of the models and the safety policy."""
     conditions = asyncio.gather(*(_condition(mesh, part) for part in mesh.parts))
     edge = next((part.address for part in mesh.parts if part.kind == "envoy"), None)
     if edge is None:
-        return await conditions, (), []
+        return await conditions, ListModelsResponse(), GetPolicyResponse()
     async with Client(edge) as client:
         listed = await _told(client.list_models(), ListModelsResponse())
         policy = await _told(client.safety_policy(), GetPolicyResponse())
-    refusals = [refusal for refusal in (listed.refusal, policy.refusal) if refusal]
-    return await conditions, listed.models, refusals
+    return await conditions, listed, policy
 
 
 async def _told(asked: Awaitable[Response], nothing: Response) -> Response:
@@ -76,6 +80,14 @@ def _models(cards: Sequence[Model]) -> str:
     """Return the models as the rest of a line."""
     told = (f"{card.name} {card.version} {state(card)}" for card in cards)
     return f", models {', '.join(told)}" if cards else ""
+
+
+def _policy(policy: GetPolicyResponse) -> str:
+    """Return in a line which safety policy is in force, for whoever has no profile of his own."""
+    file = policy.file or "the one that ships"
+    others = [name for name in policy.profiles if name != policy.profile]
+    stricter = f", or on request {', '.join(others)}" if others else ""
+    return f"safety policy {file}, digest {policy.digest[:12]}, profile {policy.profile}{stricter}"
 
 
 async def _condition(mesh: record.MeshRecord, part: record.PartRecord) -> Condition:

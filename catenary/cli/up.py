@@ -44,6 +44,7 @@ def up(
         from infra.local import errors, mesh, ports, replication, screen, single_model  # noqa: PLC0415
         from infra.local.parts import Plan  # noqa: PLC0415
         from services import config as configuration  # noqa: PLC0415
+        from services.safety import policy  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise _failed(f"{error.name} is not installed: pip install 'catenary[local]'") from None
 
@@ -74,6 +75,7 @@ def up(
             folder=folder,
         )
         configuration.check_aliases(config, plan.config.router.aliases, plan.models)
+        policy.read_policy(configuration.policy_file(config, loaded))
         shown = screen.Screen(console, plan, _options(port_base, state_dir))
         tiers = mesh.prepare(plan)
         shown.begin()

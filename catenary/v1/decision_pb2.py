@@ -25,33 +25,33 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63\x61tenary/v1/decision.proto\x12\x0b\x63\x61tenary.v1\x1a\x1egoogle/protobuf/duration.proto\"\x83\x02\n\x08\x44\x65\x63ision\x12/\n\x07gateway\x18\x01 \x01(\x0b\x32\x1c.catenary.v1.GatewayDecisionH\x00\x12-\n\x06safety\x18\x02 \x01(\x0b\x32\x1b.catenary.v1.SafetyDecisionH\x00\x12+\n\x05\x63\x61\x63he\x18\x03 \x01(\x0b\x32\x1a.catenary.v1.CacheDecisionH\x00\x12-\n\x06router\x18\x04 \x01(\x0b\x32\x1b.catenary.v1.RouterDecisionH\x00\x12\x33\n\tinference\x18\x05 \x01(\x0b\x32\x1e.catenary.v1.InferenceDecisionH\x00\x42\x06\n\x04link\"1\n\x0fGatewayDecision\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0e\n\x06key_id\x18\x02 \x01(\t\"\x9b\x01\n\x0eSafetyDecision\x12%\n\x07verdict\x18\x01 \x01(\x0e\x32\x14.catenary.v1.Verdict\x12\x0f\n\x07profile\x18\x02 \x01(\t\x12&\n\x08\x66indings\x18\x03 \x03(\x0b\x32\x14.catenary.v1.Finding\x12)\n\tdirection\x18\x04 \x01(\x0e\x32\x16.catenary.v1.Direction\"\x84\x01\n\x07\x46inding\x12\x10\n\x08\x64\x65tector\x18\x01 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x02\x12%\n\x07verdict\x18\x04 \x01(\x0e\x32\x14.catenary.v1.Verdict\x12\x10\n\x08severity\x18\x05 \x01(\r\x12\r\n\x05\x63ount\x18\x06 \x01(\r\"\x8d\x02\n\rCacheDecision\x12\x33\n\x07outcome\x18\x01 \x01(\x0e\x32\".catenary.v1.CacheDecision.Outcome\x12\x0c\n\x04tier\x18\x02 \x01(\t\x12\x12\n\nsimilarity\x18\x03 \x01(\x02\x12&\n\x03\x61ge\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\x05 \x01(\t\"m\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0f\n\x0bOUTCOME_HIT\x10\x01\x12\x10\n\x0cOUTCOME_MISS\x10\x02\x12\x12\n\x0eOUTCOME_JOINED\x10\x03\x12\x12\n\x0eOUTCOME_BYPASS\x10\x04\"\x98\x01\n\x0eRouterDecision\x12\x17\n\x0frequested_model\x18\x01 \x01(\t\x12\x14\n\x0crouted_model\x18\x02 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x03 \x01(\t\x12\x0e\n\x06policy\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12&\n\x08\x61ttempts\x18\x06 \x03(\x0b\x32\x14.catenary.v1.Attempt\"W\n\x07\x41ttempt\x12\x0f\n\x07\x62\x61\x63kend\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xc4\x02\n\x11InferenceDecision\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x02 \x01(\t\x12-\n\nqueue_time\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x13time_to_first_token\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0cinput_tokens\x18\x05 \x01(\r\x12\x15\n\routput_tokens\x18\x06 \x01(\r\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x07 \x01(\r\x12/\n\x0cprefill_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0b\x64\x65\x63ode_time\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration*v\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x11\n\rVERDICT_ALLOW\x10\x01\x12\x18\n\x14VERDICT_PSEUDONYMISE\x10\x02\x12\x12\n\x0eVERDICT_REDACT\x10\x03\x12\x11\n\rVERDICT_BLOCK\x10\x04*Q\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44IRECTION_INPUT\x10\x01\x12\x14\n\x10\x44IRECTION_OUTPUT\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63\x61tenary/v1/decision.proto\x12\x0b\x63\x61tenary.v1\x1a\x1egoogle/protobuf/duration.proto\"\x83\x02\n\x08\x44\x65\x63ision\x12/\n\x07gateway\x18\x01 \x01(\x0b\x32\x1c.catenary.v1.GatewayDecisionH\x00\x12-\n\x06safety\x18\x02 \x01(\x0b\x32\x1b.catenary.v1.SafetyDecisionH\x00\x12+\n\x05\x63\x61\x63he\x18\x03 \x01(\x0b\x32\x1a.catenary.v1.CacheDecisionH\x00\x12-\n\x06router\x18\x04 \x01(\x0b\x32\x1b.catenary.v1.RouterDecisionH\x00\x12\x33\n\tinference\x18\x05 \x01(\x0b\x32\x1e.catenary.v1.InferenceDecisionH\x00\x42\x06\n\x04link\"1\n\x0fGatewayDecision\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0e\n\x06key_id\x18\x02 \x01(\t\"\xac\x01\n\x0eSafetyDecision\x12%\n\x07verdict\x18\x01 \x01(\x0e\x32\x14.catenary.v1.Verdict\x12\x0f\n\x07profile\x18\x02 \x01(\t\x12&\n\x08\x66indings\x18\x03 \x03(\x0b\x32\x14.catenary.v1.Finding\x12)\n\tdirection\x18\x04 \x01(\x0e\x32\x16.catenary.v1.Direction\x12\x0f\n\x07refusal\x18\x05 \x01(\t\"\xa9\x01\n\x07\x46inding\x12\x10\n\x08\x64\x65tector\x18\x01 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x02\x12%\n\x07verdict\x18\x04 \x01(\x0e\x32\x14.catenary.v1.Verdict\x12\x10\n\x08severity\x18\x05 \x01(\r\x12\r\n\x05\x63ount\x18\x06 \x01(\r\x12#\n\x05would\x18\x07 \x01(\x0e\x32\x14.catenary.v1.Verdict\"\x8d\x02\n\rCacheDecision\x12\x33\n\x07outcome\x18\x01 \x01(\x0e\x32\".catenary.v1.CacheDecision.Outcome\x12\x0c\n\x04tier\x18\x02 \x01(\t\x12\x12\n\nsimilarity\x18\x03 \x01(\x02\x12&\n\x03\x61ge\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\x05 \x01(\t\"m\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0f\n\x0bOUTCOME_HIT\x10\x01\x12\x10\n\x0cOUTCOME_MISS\x10\x02\x12\x12\n\x0eOUTCOME_JOINED\x10\x03\x12\x12\n\x0eOUTCOME_BYPASS\x10\x04\"\x98\x01\n\x0eRouterDecision\x12\x17\n\x0frequested_model\x18\x01 \x01(\t\x12\x14\n\x0crouted_model\x18\x02 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x03 \x01(\t\x12\x0e\n\x06policy\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12&\n\x08\x61ttempts\x18\x06 \x03(\x0b\x32\x14.catenary.v1.Attempt\"W\n\x07\x41ttempt\x12\x0f\n\x07\x62\x61\x63kend\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xc4\x02\n\x11InferenceDecision\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x02 \x01(\t\x12-\n\nqueue_time\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x13time_to_first_token\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0cinput_tokens\x18\x05 \x01(\r\x12\x15\n\routput_tokens\x18\x06 \x01(\r\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x07 \x01(\r\x12/\n\x0cprefill_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0b\x64\x65\x63ode_time\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration*v\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x11\n\rVERDICT_ALLOW\x10\x01\x12\x18\n\x14VERDICT_PSEUDONYMISE\x10\x02\x12\x12\n\x0eVERDICT_REDACT\x10\x03\x12\x11\n\rVERDICT_BLOCK\x10\x04*Q\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44IRECTION_INPUT\x10\x01\x12\x14\n\x10\x44IRECTION_OUTPUT\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'catenary.v1.decision_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VERDICT']._serialized_start=1524
-  _globals['_VERDICT']._serialized_end=1642
-  _globals['_DIRECTION']._serialized_start=1644
-  _globals['_DIRECTION']._serialized_end=1725
+  _globals['_VERDICT']._serialized_start=1578
+  _globals['_VERDICT']._serialized_end=1696
+  _globals['_DIRECTION']._serialized_start=1698
+  _globals['_DIRECTION']._serialized_end=1779
   _globals['_DECISION']._serialized_start=76
   _globals['_DECISION']._serialized_end=335
   _globals['_GATEWAYDECISION']._serialized_start=337
   _globals['_GATEWAYDECISION']._serialized_end=386
   _globals['_SAFETYDECISION']._serialized_start=389
-  _globals['_SAFETYDECISION']._serialized_end=544
-  _globals['_FINDING']._serialized_start=547
-  _globals['_FINDING']._serialized_end=679
-  _globals['_CACHEDECISION']._serialized_start=682
-  _globals['_CACHEDECISION']._serialized_end=951
-  _globals['_CACHEDECISION_OUTCOME']._serialized_start=842
-  _globals['_CACHEDECISION_OUTCOME']._serialized_end=951
-  _globals['_ROUTERDECISION']._serialized_start=954
-  _globals['_ROUTERDECISION']._serialized_end=1106
-  _globals['_ATTEMPT']._serialized_start=1108
-  _globals['_ATTEMPT']._serialized_end=1195
-  _globals['_INFERENCEDECISION']._serialized_start=1198
-  _globals['_INFERENCEDECISION']._serialized_end=1522
+  _globals['_SAFETYDECISION']._serialized_end=561
+  _globals['_FINDING']._serialized_start=564
+  _globals['_FINDING']._serialized_end=733
+  _globals['_CACHEDECISION']._serialized_start=736
+  _globals['_CACHEDECISION']._serialized_end=1005
+  _globals['_CACHEDECISION_OUTCOME']._serialized_start=896
+  _globals['_CACHEDECISION_OUTCOME']._serialized_end=1005
+  _globals['_ROUTERDECISION']._serialized_start=1008
+  _globals['_ROUTERDECISION']._serialized_end=1160
+  _globals['_ATTEMPT']._serialized_start=1162
+  _globals['_ATTEMPT']._serialized_end=1249
+  _globals['_INFERENCEDECISION']._serialized_start=1252
+  _globals['_INFERENCEDECISION']._serialized_end=1576
 # @@protoc_insertion_point(module_scope)

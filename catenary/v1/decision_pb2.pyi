@@ -162,12 +162,15 @@ class SafetyDecision(_message.Message):
     PROFILE_FIELD_NUMBER: _builtins.int
     FINDINGS_FIELD_NUMBER: _builtins.int
     DIRECTION_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
     verdict: Global___Verdict.ValueType
     """The most severe thing done."""
     profile: _builtins.str
     """The profile applied."""
     direction: Global___Direction.ValueType
     """What was looked at."""
+    refusal: _builtins.str
+    """What the caller is to be told of a block, in the policy's own words; empty where it has none."""
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
         """What was found; never the text found."""
@@ -179,10 +182,11 @@ class SafetyDecision(_message.Message):
         profile: _builtins.str = ...,
         findings: _abc.Iterable[Global___Finding] | None = ...,
         direction: Global___Direction.ValueType = ...,
+        refusal: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["direction", b"direction", "findings", b"findings", "profile", b"profile", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["direction", b"direction", "findings", b"findings", "profile", b"profile", "refusal", b"refusal", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -200,10 +204,11 @@ class Finding(_message.Message):
     VERDICT_FIELD_NUMBER: _builtins.int
     SEVERITY_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
+    WOULD_FIELD_NUMBER: _builtins.int
     detector: _builtins.str
-    """What found it, for example `deny_list`."""
+    """What found it, for example `deny`."""
     category: _builtins.str
-    """What it is, for example `email` or `jailbreak`."""
+    """What it is, for example `email` or `direct`."""
     score: _builtins.float
     """How sure the detector is, from 0 to 1."""
     verdict: Global___Verdict.ValueType
@@ -212,6 +217,8 @@ class Finding(_message.Message):
     """How severe it is, from 1 (mild) to 4 (extreme); 0 where the detector does not tell."""
     count: _builtins.int
     """How many there were of the same detector, category and verdict; the score is the highest."""
+    would: Global___Verdict.ValueType
+    """What would have been done about it by a rule that runs dry: unspecified for all others."""
     def __init__(
         self,
         *,
@@ -221,10 +228,11 @@ class Finding(_message.Message):
         verdict: Global___Verdict.ValueType = ...,
         severity: _builtins.int = ...,
         count: _builtins.int = ...,
+        would: Global___Verdict.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "count", b"count", "detector", b"detector", "score", b"score", "severity", b"severity", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "count", b"count", "detector", b"detector", "score", b"score", "severity", b"severity", "verdict", b"verdict", "would", b"would"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

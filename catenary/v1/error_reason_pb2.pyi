@@ -55,7 +55,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_PROMPT_BLOCKED: _ErrorReason.ValueType  # 6
     """The safety policy does not let the prompt pass. PERMISSION_DENIED.
 
-        {"reason": "PROMPT_BLOCKED", "domain": "catenary", "metadata": {"detector": "deny_list", "category": "deny_list"}}
+        {"reason": "PROMPT_BLOCKED", "domain": "catenary", "metadata": {"detector": "deny", "category": "phrase"}}
     """
     ERROR_REASON_QUEUE_FULL: _ErrorReason.ValueType  # 7
     """The queue before an engine is full. RESOURCE_EXHAUSTED, with RetryInfo.
@@ -102,6 +102,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "MALFORMED_TOOL_CALL", "domain": "catenary", "metadata": {"tool": "weather"}}
     """
+    ERROR_REASON_SAFETY_UNAVAILABLE: _ErrorReason.ValueType  # 16
+    """A detector of the safety policy failed or was late, and what it does not judge may not pass. UNAVAILABLE, with
+    RetryInfo.
+
+        {"reason": "SAFETY_UNAVAILABLE", "domain": "catenary", "metadata": {"detector": "pii"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed."""
@@ -137,7 +143,7 @@ ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 5
 ERROR_REASON_PROMPT_BLOCKED: ErrorReason.ValueType  # 6
 """The safety policy does not let the prompt pass. PERMISSION_DENIED.
 
-    {"reason": "PROMPT_BLOCKED", "domain": "catenary", "metadata": {"detector": "deny_list", "category": "deny_list"}}
+    {"reason": "PROMPT_BLOCKED", "domain": "catenary", "metadata": {"detector": "deny", "category": "phrase"}}
 """
 ERROR_REASON_QUEUE_FULL: ErrorReason.ValueType  # 7
 """The queue before an engine is full. RESOURCE_EXHAUSTED, with RetryInfo.
@@ -183,5 +189,11 @@ ERROR_REASON_MALFORMED_TOOL_CALL: ErrorReason.ValueType  # 15
 """The model called a tool with arguments that are not a JSON object. UNAVAILABLE, with RetryInfo.
 
     {"reason": "MALFORMED_TOOL_CALL", "domain": "catenary", "metadata": {"tool": "weather"}}
+"""
+ERROR_REASON_SAFETY_UNAVAILABLE: ErrorReason.ValueType  # 16
+"""A detector of the safety policy failed or was late, and what it does not judge may not pass. UNAVAILABLE, with
+RetryInfo.
+
+    {"reason": "SAFETY_UNAVAILABLE", "domain": "catenary", "metadata": {"detector": "pii"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -25,35 +25,38 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from catenary.v1 import decision_pb2 as catenary_dot_v1_dot_decision__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63\x61tenary/v1/safety.proto\x12\x0b\x63\x61tenary.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x63\x61tenary/v1/decision.proto\x1a\x1cgoogle/api/annotations.proto\"j\n\x0c\x43heckRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x19\n\x07profile\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x31\n\x06source\x18\x03 \x01(\x0e\x32\x17.catenary.v1.TextSourceB\x08\xbaH\x05\x82\x01\x02\x10\x01\"\x82\x01\n\rCheckResponse\x12%\n\x07verdict\x18\x01 \x01(\x0e\x32\x14.catenary.v1.Verdict\x12\x0f\n\x07profile\x18\x02 \x01(\t\x12+\n\x08\x66indings\x18\x03 \x03(\x0b\x32\x19.catenary.v1.CheckFinding\x12\x0c\n\x04text\x18\x04 \x01(\t\"\x12\n\x10GetPolicyRequest\"W\n\x11GetPolicyResponse\x12\x0f\n\x07profile\x18\x01 \x01(\t\x12\x10\n\x08profiles\x18\x02 \x03(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0f\n\x07refusal\x18\x04 \x01(\t\"Q\n\x0c\x43heckFinding\x12%\n\x07\x66inding\x18\x01 \x01(\x0b\x32\x14.catenary.v1.Finding\x12\r\n\x05start\x18\x02 \x01(\r\x12\x0b\n\x03\x65nd\x18\x03 \x01(\r*\x89\x01\n\nTextSource\x12\x1b\n\x17TEXT_SOURCE_UNSPECIFIED\x10\x00\x12\x14\n\x10TEXT_SOURCE_USER\x10\x01\x12\x16\n\x12TEXT_SOURCE_SYSTEM\x10\x02\x12\x18\n\x14TEXT_SOURCE_DOCUMENT\x10\x03\x12\x16\n\x12TEXT_SOURCE_ANSWER\x10\x04\x32\xde\x01\n\x06Safety\x12\x64\n\x05\x43heck\x12\x19.catenary.v1.CheckRequest\x1a\x1a.catenary.v1.CheckResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x19/catenary/v1/safety:check:\x01*\x12n\n\tGetPolicy\x12\x1d.catenary.v1.GetPolicyRequest\x1a\x1e.catenary.v1.GetPolicyResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/catenary/v1/safety/policyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63\x61tenary/v1/safety.proto\x12\x0b\x63\x61tenary.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x63\x61tenary/v1/decision.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"r\n\x0c\x43heckRequest\x12\x14\n\x04text\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01\x12\x19\n\x07profile\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x31\n\x06source\x18\x03 \x01(\x0e\x32\x17.catenary.v1.TextSourceB\x08\xbaH\x05\x82\x01\x02\x10\x01\"\x82\x01\n\rCheckResponse\x12%\n\x07verdict\x18\x01 \x01(\x0e\x32\x14.catenary.v1.Verdict\x12\x0f\n\x07profile\x18\x02 \x01(\t\x12+\n\x08\x66indings\x18\x03 \x03(\x0b\x32\x19.catenary.v1.CheckFinding\x12\x0c\n\x04text\x18\x04 \x01(\t\"\x12\n\x10GetPolicyRequest\"e\n\x11GetPolicyResponse\x12\x0f\n\x07profile\x18\x01 \x01(\t\x12\x10\n\x08profiles\x18\x02 \x03(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0f\n\x07refusal\x18\x04 \x01(\t\x12\x0c\n\x04\x66ile\x18\x05 \x01(\t\"Q\n\x0c\x43heckFinding\x12%\n\x07\x66inding\x18\x01 \x01(\x0b\x32\x14.catenary.v1.Finding\x12\r\n\x05start\x18\x02 \x01(\r\x12\x0b\n\x03\x65nd\x18\x03 \x01(\r*\x89\x01\n\nTextSource\x12\x1b\n\x17TEXT_SOURCE_UNSPECIFIED\x10\x00\x12\x14\n\x10TEXT_SOURCE_USER\x10\x01\x12\x16\n\x12TEXT_SOURCE_SYSTEM\x10\x02\x12\x18\n\x14TEXT_SOURCE_DOCUMENT\x10\x03\x12\x16\n\x12TEXT_SOURCE_ANSWER\x10\x04\x32\x97\x02\n\x06Safety\x12>\n\x05\x43heck\x12\x19.catenary.v1.CheckRequest\x1a\x1a.catenary.v1.CheckResponse\x12]\n\tCheckJson\x12\x14.google.api.HttpBody\x1a\x14.google.api.HttpBody\"$\x82\xd3\xe4\x93\x02\x1e\"\x19/catenary/v1/safety:check:\x01*\x12n\n\tGetPolicy\x12\x1d.catenary.v1.GetPolicyRequest\x1a\x1e.catenary.v1.GetPolicyResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/catenary/v1/safety/policyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'catenary.v1.safety_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CHECKREQUEST'].fields_by_name['text']._loaded_options = None
+  _globals['_CHECKREQUEST'].fields_by_name['text']._serialized_options = b'\272H\003\310\001\001'
   _globals['_CHECKREQUEST'].fields_by_name['profile']._loaded_options = None
   _globals['_CHECKREQUEST'].fields_by_name['profile']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_CHECKREQUEST'].fields_by_name['source']._loaded_options = None
   _globals['_CHECKREQUEST'].fields_by_name['source']._serialized_options = b'\272H\005\202\001\002\020\001'
-  _globals['_SAFETY'].methods_by_name['Check']._loaded_options = None
-  _globals['_SAFETY'].methods_by_name['Check']._serialized_options = b'\202\323\344\223\002\036\"\031/catenary/v1/safety:check:\001*'
+  _globals['_SAFETY'].methods_by_name['CheckJson']._loaded_options = None
+  _globals['_SAFETY'].methods_by_name['CheckJson']._serialized_options = b'\202\323\344\223\002\036\"\031/catenary/v1/safety:check:\001*'
   _globals['_SAFETY'].methods_by_name['GetPolicy']._loaded_options = None
   _globals['_SAFETY'].methods_by_name['GetPolicy']._serialized_options = b'\202\323\344\223\002\034\022\032/catenary/v1/safety/policy'
-  _globals['_TEXTSOURCE']._serialized_start=562
-  _globals['_TEXTSOURCE']._serialized_end=699
-  _globals['_CHECKREQUEST']._serialized_start=128
-  _globals['_CHECKREQUEST']._serialized_end=234
-  _globals['_CHECKRESPONSE']._serialized_start=237
-  _globals['_CHECKRESPONSE']._serialized_end=367
-  _globals['_GETPOLICYREQUEST']._serialized_start=369
-  _globals['_GETPOLICYREQUEST']._serialized_end=387
-  _globals['_GETPOLICYRESPONSE']._serialized_start=389
-  _globals['_GETPOLICYRESPONSE']._serialized_end=476
-  _globals['_CHECKFINDING']._serialized_start=478
-  _globals['_CHECKFINDING']._serialized_end=559
-  _globals['_SAFETY']._serialized_start=702
-  _globals['_SAFETY']._serialized_end=924
+  _globals['_TEXTSOURCE']._serialized_start=611
+  _globals['_TEXTSOURCE']._serialized_end=748
+  _globals['_CHECKREQUEST']._serialized_start=155
+  _globals['_CHECKREQUEST']._serialized_end=269
+  _globals['_CHECKRESPONSE']._serialized_start=272
+  _globals['_CHECKRESPONSE']._serialized_end=402
+  _globals['_GETPOLICYREQUEST']._serialized_start=404
+  _globals['_GETPOLICYREQUEST']._serialized_end=422
+  _globals['_GETPOLICYRESPONSE']._serialized_start=424
+  _globals['_GETPOLICYRESPONSE']._serialized_end=525
+  _globals['_CHECKFINDING']._serialized_start=527
+  _globals['_CHECKFINDING']._serialized_end=608
+  _globals['_SAFETY']._serialized_start=751
+  _globals['_SAFETY']._serialized_end=1030
 # @@protoc_insertion_point(module_scope)

@@ -62,7 +62,7 @@ class CheckRequest(_message.Message):
     PROFILE_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """The text."""
+    """The text; there must be one."""
     profile: _builtins.str
     """The profile; the caller's own when empty."""
     source: Global___TextSource.ValueType
@@ -145,12 +145,15 @@ class GetPolicyResponse(_message.Message):
     PROFILES_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
     REFUSAL_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
     profile: _builtins.str
     """The profile that holds for the caller."""
     digest: _builtins.str
     """Changes with anything that the policy says."""
     refusal: _builtins.str
     """Why the file, as it stands, is not the policy in force; empty while it is."""
+    file: _builtins.str
+    """The name of its file; empty for the policy that ships."""
     @_builtins.property
     def profiles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The profiles that the caller may ask for: its own, and those that are as strict."""
@@ -162,10 +165,11 @@ class GetPolicyResponse(_message.Message):
         profiles: _abc.Iterable[_builtins.str] | None = ...,
         digest: _builtins.str = ...,
         refusal: _builtins.str = ...,
+        file: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "profile", b"profile", "profiles", b"profiles", "refusal", b"refusal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "file", b"file", "profile", b"profile", "profiles", b"profiles", "refusal", b"refusal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from catenary.v1 import safety_pb2 as catenary_dot_v1_dot_safety__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
@@ -40,6 +41,11 @@ class SafetyStub:
                 request_serializer=catenary_dot_v1_dot_safety__pb2.CheckRequest.SerializeToString,
                 response_deserializer=catenary_dot_v1_dot_safety__pb2.CheckResponse.FromString,
                 _registered_method=True)
+        self.CheckJson = channel.unary_unary(
+                '/catenary.v1.Safety/CheckJson',
+                request_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.GetPolicy = channel.unary_unary(
                 '/catenary.v1.Safety/GetPolicy',
                 request_serializer=catenary_dot_v1_dot_safety__pb2.GetPolicyRequest.SerializeToString,
@@ -53,6 +59,14 @@ class SafetyServicer:
 
     def Check(self, request, context):
         """Checks a text as a profile would have it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckJson(self, request, context):
+        """The same over HTTP: a CheckRequest in JSON, and a CheckResponse. A body goes through as it is, so that a field that
+        there is not is refused by name; Envoy would drop it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,6 +86,11 @@ def add_SafetyServicer_to_server(servicer, server):
                     servicer.Check,
                     request_deserializer=catenary_dot_v1_dot_safety__pb2.CheckRequest.FromString,
                     response_serializer=catenary_dot_v1_dot_safety__pb2.CheckResponse.SerializeToString,
+            ),
+            'CheckJson': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckJson,
+                    request_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'GetPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.GetPolicy,
@@ -107,6 +126,33 @@ class Safety:
             '/catenary.v1.Safety/Check',
             catenary_dot_v1_dot_safety__pb2.CheckRequest.SerializeToString,
             catenary_dot_v1_dot_safety__pb2.CheckResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckJson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catenary.v1.Safety/CheckJson',
+            google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ What safety would say of a text, without generating anything, and which policy i
 
 from catenary.v1 import safety_pb2 as _safety_pb2
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -35,6 +36,10 @@ class SafetyStub:
     def __new__(cls, channel: _aio.Channel) -> SafetyAsyncStub: ...
     Check: _grpc.UnaryUnaryMultiCallable[_safety_pb2.CheckRequest, _safety_pb2.CheckResponse]
     """Checks a text as a profile would have it."""
+    CheckJson: _grpc.UnaryUnaryMultiCallable[_httpbody_pb2.HttpBody, _httpbody_pb2.HttpBody]
+    """The same over HTTP: a CheckRequest in JSON, and a CheckResponse. A body goes through as it is, so that a field that
+    there is not is refused by name; Envoy would drop it.
+    """
     GetPolicy: _grpc.UnaryUnaryMultiCallable[_safety_pb2.GetPolicyRequest, _safety_pb2.GetPolicyResponse]
     """Tells which policy is in force."""
 
@@ -45,6 +50,10 @@ class SafetyAsyncStub(SafetyStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Check: _aio.UnaryUnaryMultiCallable[_safety_pb2.CheckRequest, _safety_pb2.CheckResponse]  # type: ignore[assignment]
     """Checks a text as a profile would have it."""
+    CheckJson: _aio.UnaryUnaryMultiCallable[_httpbody_pb2.HttpBody, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """The same over HTTP: a CheckRequest in JSON, and a CheckResponse. A body goes through as it is, so that a field that
+    there is not is refused by name; Envoy would drop it.
+    """
     GetPolicy: _aio.UnaryUnaryMultiCallable[_safety_pb2.GetPolicyRequest, _safety_pb2.GetPolicyResponse]  # type: ignore[assignment]
     """Tells which policy is in force."""
 
@@ -58,6 +67,16 @@ class SafetyServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_safety_pb2.CheckResponse, _abc.Awaitable[_safety_pb2.CheckResponse]]:
         """Checks a text as a profile would have it."""
+
+    @_abc_1.abstractmethod
+    def CheckJson(
+        self,
+        request: _httpbody_pb2.HttpBody,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """The same over HTTP: a CheckRequest in JSON, and a CheckResponse. A body goes through as it is, so that a field that
+        there is not is refused by name; Envoy would drop it.
+        """
 
     @_abc_1.abstractmethod
     def GetPolicy(

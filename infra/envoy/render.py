@@ -82,8 +82,9 @@ def _services() -> list[ServiceDescriptor]:
 def _endpoints(service: ServiceDescriptor) -> list[str]:
     rules = [method.GetOptions().Extensions[annotations_pb2.http] for method in service.methods]
     return [
-        f"{rule.WhichOneof('pattern').upper()} {rule.get or rule.post}".replace("=**", "")
+        f"{pattern.upper()} {getattr(rule, pattern)}".replace("=**", "")
         for rule in rules
+        if (pattern := rule.WhichOneof("pattern"))
     ]
 
 

@@ -60,7 +60,7 @@ RULE_DEFAULTS = safety_pb2.SafetyRule(deadline=Duration(seconds=2))
 HARM_DEFAULTS = safety_pb2.HarmDetector(severity=2)
 """What the detector of harm means that is only named."""
 
-AUDIT_DEFAULTS = safety_pb2.SafetyAudit(max_bytes=64 * 1024 * 1024)
+AUDIT_DEFAULTS = safety_pb2.SafetyAudit(max_bytes=64 * 1024 * 1024, keep=10)
 """What an audit that names only its file means."""
 
 

@@ -9,6 +9,7 @@ import yaml
 from google.protobuf import json_format
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
+from protovalidate import Violation
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
@@ -67,8 +68,27 @@ def read(file: Path, kind: type[AnyMessage]) -> Given[AnyMessage]:
     if root is not None:
         _Filler(file, given.lines).fill(given.message, root, "")
     for violation in protovalidate.collect_violations(given.message):
-        raise given.error(dotted(violation.proto.field), violation.proto.message)
+        field = dotted(violation.proto.field)
+        raise given.error(field, _problem(given, field, violation))
     return given
+
+
+def _problem(given: Given[AnyMessage], path: str, violation: Violation) -> str:
+    """Say which rule of the contract is broken, to somebody who does not know the contract."""
+    message, value = violation.proto.message, violation.field_value
+    kind: Any = given.message.DESCRIPTOR
+    field: Any = None
+    for element in violation.proto.field.elements if violation.proto.field else ():
+        field = kind.fields_by_name.get(element.field_name)
+        if field is None:
+            choice = kind.oneofs_by_name[element.field_name]
+            return f"must be given: one of {', '.join(each.name for each in choice.fields)}"
+        kind = field.message_type
+    if field and path not in given.lines and not path.endswith("]"):
+        return f"must be given: {_form(field)}"
+    if violation.proto.rule_id == "string.min_len" and not value:
+        return "must not be empty"
+    return f"{message}; it is {value:g}" if isinstance(value, int | float) else message
 
 
 def _parse(file: Path) -> yaml.Node | None:
@@ -112,8 +132,8 @@ class _Filler:
             field = f"{path}.{key.value}".removeprefix(".")
             descriptor: Any = message.DESCRIPTOR.fields_by_name.get(str(key.value))
             if descriptor is None:
-                names = ", ".join(message.DESCRIPTOR.fields_by_name)
-                raise self._error(key, field, f"there is no such field here; there are {names}")
+                known = _names(message.DESCRIPTOR)
+                raise self._error(key, field, f"there is no such field here; there are {known}")
             if field in self.lines:
                 raise self._error(key, field, "stands twice")
             chosen = _already_chosen(message, descriptor)
@@ -146,6 +166,18 @@ class _Filler:
 
     def _error(self, node: yaml.Node, path: str, problem: str) -> ConfigError:
         return ConfigError(self.file, node.start_mark.line + 1, path, problem)
+
+
+def _names(kind: Any) -> str:
+    """Name the fields of a message, and apart from them those of which there may be one."""
+    # What is optional is, to the contract, a choice of one field, whose name begins so.
+    choices = [choice for choice in kind.oneofs if not choice.name.startswith("_")]
+    plain = [field.name for field in kind.fields if field.containing_oneof not in choices]
+    alternatives = (
+        f"one {choice.name} of {', '.join(field.name for field in choice.fields)}"
+        for choice in choices
+    )
+    return "; ".join((", ".join(plain), *alternatives))
 
 
 def _already_chosen(message: Message, descriptor: FieldDescriptor) -> str | None:

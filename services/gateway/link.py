@@ -1,11 +1,12 @@
 """The gateway: the link that callers from outside meet first."""
 
 from contextlib import aclosing, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from catenary.config.v1.mesh_pb2 import GatewayConfig
 from catenary.v1 import generation_pb2 as pb
 from catenary.v1.decision_pb2 import Decision, GatewayDecision
+from services import errors
 from services.gateway.deadline import Deadline, budgeted
 from services.gateway.identity import identified
 from services.gateway.places import Places
@@ -34,12 +35,20 @@ class Gateway:
         check_generate(request)
         call = budgeted(identified(call, request.request_id), self.config)
         request = _named(request, call.request_id)
+        decision, has_started = _decision(call), False
         with self.places.take(), closing(Deadline(call.time_remaining() or 0.0)) as deadline:
-            async with aclosing(self.upstream.generate(request, call)) as events:
-                while (event := await deadline.next_of(events)) is not None:
-                    yield event
-                    if event.HasField("started"):
-                        yield _decision(call)
+            try:
+                async with aclosing(self.upstream.generate(request, call)) as events:
+                    while (event := await deadline.next_of(events)) is not None:
+                        yield event
+                        if event.HasField("started"):
+                            has_started = True
+                            yield pb.GenerateResponse(decision=decision)
+            except errors.MeshError as error:
+                if has_started:
+                    raise
+                # A copy: callers that wait for one generation are told one and the same error.
+                raise replace(error, decisions=(decision, *error.decisions)) from None
 
 
 def _named(request: pb.GenerateRequest, request_id: str) -> pb.GenerateRequest:
@@ -51,6 +60,5 @@ def _named(request: pb.GenerateRequest, request_id: str) -> pb.GenerateRequest:
     return named
 
 
-def _decision(call: Call) -> pb.GenerateResponse:
-    decision = GatewayDecision(tenant=call.tenant, key_id=call.key_id)
-    return pb.GenerateResponse(decision=Decision(gateway=decision))
+def _decision(call: Call) -> Decision:
+    return Decision(gateway=GatewayDecision(tenant=call.tenant, key_id=call.key_id))

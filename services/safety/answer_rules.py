@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from services.safety.detector import Detector, Text
+from services.safety.escapes import Unescaped
 from services.safety.looking import Looking
 from services.safety.profile import BLOCK, PSEUDONYMISE, REDACT, Profile, Rule
 from services.safety.prompt_leak import prompt_leak
@@ -35,23 +36,27 @@ class AnswerRules:
         )
         self.unjudged_chars = 0
         """Characters that came since a text was judged as a whole."""
-        self.blocked = ""
-        """What was found last that may not pass."""
         self._spanning = [rule for rule in rules if rule.detector.reach]
         self._whole = whole
         self._allowed = profile.allowed
         self._looking = looking
 
     def judged(self, text: Text) -> Sequence[Judged]:
-        """Return what detectors with a reach find."""
-        return self._noted(
-            text,
-            [
-                judged
-                for rule in self._spanning
-                for judged in self._looking.judged(rule, text, self._allowed)
-            ],
-        )
+        """Return what detectors with a reach find, also in what JSON's escapes in it stand for."""
+        found = self._found(text)
+        meant = Unescaped(text.raw)
+        if meant.text != text.raw:
+            escaped = self._found(replace(text, raw=meant.text))
+            moved = [_moved(one, *meant.raw_span(one.start, one.end)) for one in escaped]
+            found += [one for one in moved if not any(_is_same(one, other) for other in found)]
+        return _noted(text, found)
+
+    def _found(self, text: Text) -> list[Judged]:
+        return [
+            judged
+            for rule in self._spanning
+            for judged in self._looking.judged(rule, text, self._allowed)
+        ]
 
     def judged_whole(self, text: Text) -> Sequence[Judged]:
         """Return what detectors of whole texts find."""
@@ -59,18 +64,31 @@ class AnswerRules:
         found: list[Judged] = []
         for rule in self._whole:
             found += self._looking.judged_in_time(rule, text, self._allowed)
-        return self._noted(text, found)
+        return _noted(text, found)
 
     @property
     def judges_whole(self) -> bool:
         """Whether there is a detector that judges texts as a whole."""
         return bool(self._whole)
 
-    def _noted(self, text: Text, found: list[Judged]) -> list[Judged]:
-        for judged in found:
-            if judged.action == BLOCK:
-                self.blocked = text.raw[judged.start : judged.end]
-        return found
+
+def _noted(text: Text, found: Sequence[Judged]) -> list[Judged]:
+    """Note what is blocked with its characters."""
+    return [
+        one._replace(text=text.raw[one.start : one.end]) if one.action == BLOCK else one
+        for one in found
+    ]
+
+
+def _moved(judged: Judged, start: int, end: int) -> Judged:
+    finding = judged.finding._replace(start=start, end=end)
+    return judged._replace(start=start, end=end, finding=finding)
+
+
+def _is_same(one: Judged, other: Judged) -> bool:
+    """Tell whether something was found twice."""
+    overlaps = one.start < other.end and other.start < one.end
+    return overlaps and one.finding[2:4] == other.finding[2:4] and one.end <= other.end
 
 
 def of_answer(found: Sequence[Judged]) -> list[Judged]:

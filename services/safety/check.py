@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from catenary.config.v1 import safety_pb2 as config_pb
 from catenary.v1 import decision_pb2
 from catenary.v1 import safety_pb2 as pb
+from services import errors
 from services.link import Call
 from services.safety.answer_rules import of_answer
 from services.safety.decisions import verdict
@@ -32,18 +33,25 @@ _SOURCES = {
 
 @dataclass(frozen=True, slots=True)
 class SafetyChecker:
-    """Answers who asks for the policy alone: nothing is counted or recorded."""
+    """Answers who asks for the policy alone.
+
+    What is found is neither counted nor recorded; what detectors take is, and that they fail.
+    """
 
     policies: Policies
     looking: Looking
+    max_chars: int
 
     async def check(self, request: pb.CheckRequest, call: Call) -> pb.CheckResponse:
         """Tell what would be done about a text.
 
         Raises:
-            MeshError: INVALID_REQUEST, for a profile that does not exist, or that is laxer.
+            MeshError: INVALID_REQUEST, for a text that is too long, or a profile that does not
+                exist or is laxer; SAFETY_UNAVAILABLE or OVERLOADED, where nothing can be told.
         """
-        profile = self.policies.policy.profile(call.tenant, request.profile)
+        if len(request.text) > self.max_chars:
+            raise errors.prompt_too_long(len(request.text), self.max_chars, "text")
+        profile = self.policies.policy.profile(call.tenant, request.profile, "profile")
         return await checked(request.text, _SOURCES[request.source], profile, self.looking)
 
     async def get_policy(
@@ -58,6 +66,7 @@ class SafetyChecker:
             profiles=policy.open_to(call.tenant),
             digest=policy.digest,
             refusal=self.policies.refusal,
+            file=policy.file,
         )
 
 
@@ -71,8 +80,8 @@ async def checked(raw: str, source: Source, profile: Profile, looking: Looking) 
     passage = Passage(Text(raw, source), [Piece(0, len(raw))], write)
     rules = profile.rules_for(PLACE[source])
     [found] = await looking.look(rules, [passage], profile.allowed)
-    found.sort()
-    rewrite([passage], [of_answer(found) if source == Source.ANSWER else found], Pseudonyms())
+    found = sorted(of_answer(found) if source == Source.ANSWER else found)
+    rewrite([passage], [found], Pseudonyms())
     worst = max((one.action for one in found), default=config_pb.SAFETY_ACTION_ALLOW)
     return pb.CheckResponse(
         verdict=verdict(worst),
@@ -89,6 +98,7 @@ def _told(judged: Judged) -> pb.CheckFinding:
         category=found.category,
         score=found.score,
         verdict=verdict(judged.action),
+        would=verdict(judged.would),
         severity=found.severity,
         count=1,
     )

@@ -15,7 +15,13 @@ class Source(Enum):
     USER = "user"
     """What the caller says, also in earlier turns."""
     SYSTEM = "system"
-    """What whoever runs the application says; descriptions of tools too."""
+    """What whoever runs the application says."""
+    TOOL = "tool"
+    """What a tool says of itself and its parameters: its author may be anybody. It is shown to
+    detectors that judge texts as a whole; the others see it as labels, where it can be changed."""
+    LABEL = "label"
+    """What is no prose: names, identities, schemas, what ends an answer. Detectors that judge texts
+    as a whole are not shown it."""
     DOCUMENT = "document"
     """What comes from elsewhere: a tool's result, a document."""
     ANSWER = "answer"
@@ -29,7 +35,10 @@ class Text:
     raw: str
     source: Source
     before: str = ""
-    """What stood right before it and has been judged: only to be understood by."""
+    """What stood right before it and has been judged: only to be understood by.
+
+    Within a long finding the beginning of that, and what stood right before.
+    """
 
     @cached_property
     def views(self) -> Sequence[View]:

@@ -12,7 +12,7 @@ from catenary.v1 import decision_pb2
 from services import errors
 from services.link import Call
 from services.safety.audit import Audit, Blocked
-from services.safety.decisions import summary
+from services.safety.decisions import MAX_REFUSED, decision, summary
 from services.safety.looking import Found, Looking
 from services.safety.metrics import INPUT, SafetyMetrics
 from services.safety.passages import Passage
@@ -83,24 +83,42 @@ class Inspector:
         gather: Callable[[AnyRequest], Iterator[Passage]],
         rules: Sequence[Rule],
         case: Case,
-        max_chars: int | None = None,
+        max_chars: int,
+        *,
+        field: str = "messages",
     ) -> Passed[AnyRequest]:
         """Look at the texts of a request, and change a copy of it where the rules say so.
 
+        Args:
+            request: stays as it is.
+            gather: gives the texts of a request.
+            rules: look.
+            case: whose request it is.
+            max_chars: the most characters of all the texts together.
+            field: holds the texts, as errors name it.
+
         Raises:
-            MeshError: PROMPT_BLOCKED; INVALID_REQUEST for more than `max_chars` characters.
+            MeshError: PROMPT_BLOCKED; INVALID_REQUEST for more than `max_chars` characters;
+                SAFETY_UNAVAILABLE where a rule that fails closed cannot tell; OVERLOADED.
         """
         is_large = request.ByteSize() > _LARGE_BYTES
         passages = await _aside(lambda: list(gather(request)), is_large=is_large)
-        chars = sum(len(passage.text.raw) for passage in passages)
-        if max_chars is not None and chars > max_chars:
-            raise errors.prompt_too_long(chars, max_chars)
+        chars = sum(len(passage.text.raw) for passage in passages if passage.is_read)
+        if chars > max_chars:
+            raise errors.prompt_too_long(chars, max_chars, field)
         found = await self.looking.look(rules, passages, case.profile.allowed)
         findings = summary(chain.from_iterable(found))
-        self.metrics.found(findings, INPUT)
+        self.metrics.found(findings, INPUT, case.profile.name)
         if findings and findings[0].verdict == decision_pb2.VERDICT_BLOCK:
             self._record(passages, found, findings[0], case)
-            raise errors.prompt_blocked(findings[0].detector, findings[0].category)
+            refusal = errors.prompt_blocked(
+                findings[0].detector,
+                findings[0].category,
+                case.profile.refusal(findings[0].detector),
+            )
+            told = findings[:MAX_REFUSED]
+            refusal.decisions = (decision(case.profile.name, decision_pb2.DIRECTION_INPUT, told),)
+            raise refusal
         pseudonyms = Pseudonyms()
         if any(one.action in REWRITING for one in chain.from_iterable(found)):
             request = await _aside(

@@ -1,7 +1,7 @@
 """Finds text in other languages than those that may pass."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -58,11 +58,20 @@ def language(config: safety_pb2.LanguageDetector) -> Detector:
     Raises:
         ValueError: a language is not known.
     """
-    languages = frozenset(config.languages)
-    if unknown := languages - _LANGUAGES:
-        raise ValueError(f"language {min(unknown)!r} cannot be told; those that can: {_CODES}")
+    check_languages(config.languages)
     _identifier()
-    return _Language(languages)
+    return _Language(frozenset(config.languages))
+
+
+def check_languages(languages: Iterable[str]) -> None:
+    """Refuse languages that cannot be told.
+
+    Raises:
+        ValueError: there is one.
+    """
+    if unknown := frozenset(languages) - _LANGUAGES:
+        named = f"language {min(unknown)!r} cannot be told: two letters name one, such as en"
+        raise ValueError(f"{named}; there are {_CODES}")
 
 
 @lru_cache(maxsize=1)

@@ -30,7 +30,8 @@ class Safety:
 
         Raises:
             MeshError: INVALID_REQUEST for a prompt that is too long or a profile that may not be
-                asked for, PROMPT_BLOCKED; nothing of the upstream's has been given then.
+                asked for, PROMPT_BLOCKED, OVERLOADED, SAFETY_UNAVAILABLE; nothing of the upstream's
+                has been given then, but for SAFETY_UNAVAILABLE of the answer's own rules.
         """
         policy = self.policies.policy
         profile = policy.profile(call.tenant, request.controls.safety_profile)

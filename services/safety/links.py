@@ -18,22 +18,34 @@ from services.safety.view import View
 _NAME = "links"
 _SCRIPT, _DATA, _IMAGE, _LINK, _HOST = "script", "data_url", "image_data", "link_data", "host"
 _REACH = 1024
+# Of the policy: a name, or an address of the network.
+_HOST_NAME = re.compile(r"\.?[\w-]+(?:\.[\w-]+)*\.?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+")
 
-# Browsers take backslashes for slashes, and no scheme for that of the page.
+# Browsers take backslashes for slashes, any number of them for two where the scheme is one of the
+# web's, and no scheme for that of the page; they leave out tabs and line ends.
 _ADDRESS = re.compile(
-    r"""(?:(?<![a-z0-9])[a-z][a-z0-9+.-]{0,15}:[/\\]{2}(?=[^\s/\\<>"'`])"""
+    r"""(?:(?<![a-z0-9])(?:https?|wss?|ftp):(?:[/\\][\t\r\n]*){2,}+(?=[^\s/\\<>"'`])"""
+    r"""|(?<![a-z0-9])(?:https?|wss?|ftp):[/\\]?[\t\r\n]*(?=[\w-]{1,63}\.[\w-]{0,63}[a-z])"""
+    r"""|(?<![a-z0-9])[a-z][a-z0-9+.-]{0,15}:[/\\]{2}(?=[^\s/\\<>"'`])"""
     r"""|(?<![\w:/\\.])[/\\]{2}(?=[\w-]+\.)"""
     r"""|(?<![a-z0-9])(?:javascript|vbscript|data):"""
     r"""|(?<![a-z0-9.@/])www\.)[^\s<>"`]{1,2048}""",
     re.IGNORECASE,
 )
+# What browsers leave out, and what they take for two slashes.
+_LEFT_OUT = re.compile(r"[\t\r\n]")
+_SLASHES = re.compile(r"\A(https?:|wss?:|ftp:)/*", re.IGNORECASE)
 # One of these is in every text that has an address, in small letters.
-_TRIGGERS = ("//", "\\", "&", "www.", "script:", "data:")
+_TRIGGERS = ("//", "\\", "&", "www.", "script:", "data:", "http", "ws:", "wss:", "ftp:")
 _SCRIPTS = ("javascript:", "vbscript:", "data:text/html", "data:image/svg", "data:application/x")
 
-# What is fetched without a click: by these tags, and by what defines a link, which may be an image.
+# What is fetched without a click: by all tags but these, by style sheets and LaTeX, and by what
+# defines a link, which may be an image.
 _TAG = re.compile(
-    r"<(?:img|image|iframe|frame|embed|object|script|link|video|audio|source|track|input|body)\b",
+    r"<(?!(?:a|area|form|button|base|blockquote|q|cite|del|ins)\b)[a-z]", re.IGNORECASE
+)
+_FETCHED = re.compile(
+    r"(?:\b(?:url|src|image|image-set)\(|@import|\\includegraphics(?:\[[^\]]{0,99}\])?\{)\Z",
     re.IGNORECASE,
 )
 _DEFINITION = re.compile(r"[ \t]*\[[^\]]+\]:[ \t]*<?\Z")
@@ -42,9 +54,25 @@ _BEFORE = 640
 
 # Values that are no data: a number, a size, a word.
 _PLAIN_VALUE = re.compile(r"[0-9]{1,12}(?:px|x[0-9]{1,5})?|[A-Za-z]{1,16}")
+# Names of what only tells how an image is to look, which one of it, or how old it may be.
+_LOOKS = """
+w width h height s sz size d default r rating q quality dpr scale zoom fit crop resize format fm
+auto ext type mode style theme lang locale logo logocolor label labelcolor color bg fg branch event
+job raw ssl strip v ver version rev t ts cb _ id page
+"""
+_LOOK_NAMES = frozenset(_LOOKS.split())
+# What their values are: a word or two, numbers, a short hash.
+_LOOK = re.compile(
+    r"[A-Za-z]{1,16}|flat-square|for-the-badge|[0-9a-f]{1,12}"
+    r"|[0-9]{1,12}(?:[.,:x][0-9]{1,5}){0,3}(?:px)?"
+)
+_SWITCH = re.compile(r"true|false|yes|no|on|off|[0-9]{0,4}", re.IGNORECASE)
+_MAIL = re.compile(r"[\w+-]@(?:[\w-]{1,63}\.){1,4}[A-Za-z]{2,24}(?![\w.-]*[0-9])")
 _WORDS = re.compile(r"[A-Za-z]{2,}[ _,.;:-]+[A-Za-z]{2,}")
 # Longer than what names a thing.
 _LONG_FETCHED, _LONG, _LONG_LABEL = 16, 100, 40
+_MOST_SAID = 4
+"""Characters that an image's query may hold beside how the image is to look."""
 _MOST_BLANKS = 2
 """Escaped blanks in the path of an image: more make a sentence."""
 _MOST_VALUES = 64
@@ -90,8 +118,8 @@ class _Links:
         parts = _split(address)
         if parts is None:
             return _HOST, 1.0
-        if self.hosts:
-            return _HOST, 0.0 if self._may_lead_to(parts.hostname or "") else 1.0
+        if self.hosts and not self._may_lead_to(parts.hostname or ""):
+            return _HOST, 1.0
         return (_IMAGE if fetched else _LINK), _carried(parts, fetched=fetched)
 
     def _may_lead_to(self, host: str) -> bool:
@@ -100,7 +128,15 @@ class _Links:
 
 
 def links(config: safety_pb2.LinksDetector) -> Detector:
-    """Build the detector."""
+    """Build the detector.
+
+    Raises:
+        ValueError: a host is none.
+    """
+    for host in config.hosts:
+        if not _HOST_NAME.fullmatch(host):
+            problem = "give a host alone, such as example.com, which stands for those below it too"
+            raise ValueError(f"{host!r} is no host's name: {problem}")
     return _Links(tuple(host.lower().strip(".") for host in config.hosts))
 
 
@@ -112,7 +148,7 @@ def _is_fetched(near: str) -> bool:
     tag = near[near.rfind("<") :]
     line = near[near.rfind("\n") + 1 :]
     return (
-        near.lower().endswith("url(")
+        _FETCHED.search(near) is not None
         or (">" not in tag and _TAG.match(tag) is not None)
         or _DEFINITION.match(line) is not None
     )
@@ -122,7 +158,7 @@ def _closed(address: str, near: str) -> str:
     """Cut what stands behind an address: the bracket or quote that closes it, a full stop."""
     depth = 0
     for at, character in enumerate(address):
-        depth += (character in "([") - (character in ")]")
+        depth += (character in "([{") - (character in ")]}")
         if depth < 0:
             return address[:at]
     if near.endswith("'") and "'" in address:
@@ -132,7 +168,7 @@ def _closed(address: str, near: str) -> str:
 
 def _split(address: str) -> SplitResult | None:
     """Split an address as a browser would; None where it has no host that could be told."""
-    address = address.replace("\\", "/")
+    address = _SLASHES.sub(r"\1//", _LEFT_OUT.sub("", address.replace("\\", "/")))
     try:
         parts = urlsplit(address if "//" in address else "//" + address)
         has_host = bool(parts.hostname)
@@ -149,8 +185,12 @@ def _carried(parts: SplitResult, *, fetched: bool) -> float:
     labels = [*parts.netloc.replace("@", ".").replace(":", ".").split(".")[-_MOST_VALUES:]]
     if any(map(_is_encoded, (*values, *names, *labels))):
         return 0.95
-    if fetched and any(map(_WORDS.search, values)):
+    if fetched and any(_WORDS.search(value) and not _LOOK.fullmatch(value) for value in values):
         return 0.9
+    if fetched and (
+        _said(pairs) > _MOST_SAID or _MAIL.search(unquote(f"{parts.path}?{parts.query}"))
+    ):
+        return 0.7
     longest = _LONG_FETCHED if fetched else _LONG
     if any(len(value) >= longest and not _PLAIN_VALUE.fullmatch(value) for value in values):
         return 0.7
@@ -162,6 +202,16 @@ def _value(pair: str) -> str:
     """Return the value of a query's pair, or what stands there without a name."""
     name, equals, value = pair.partition("=")
     return unquote((value if equals else name).replace("+", " "))
+
+
+def _said(pairs: Sequence[str]) -> int:
+    """Count the characters of a query that tell more than how an image is to look."""
+    return sum(
+        len(value)
+        for pair in pairs
+        if not _SWITCH.fullmatch(value := _value(pair))
+        and not (pair.partition("=")[0].lower() in _LOOK_NAMES and _LOOK.fullmatch(value))
+    )
 
 
 def _is_encoded(part: str) -> bool:

@@ -5,165 +5,181 @@ A detector that throws, or is late, stands for what its rule says; the others ar
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
+from services import errors
 from services.safety.detector import Text
-from services.safety.metrics import ERROR, LATE, SafetyMetrics
+from services.safety.look import Look
+from services.safety.metrics import ERROR, LATE, OUTPUT, STUCK, SafetyMetrics
 from services.safety.passages import Passage
-from services.safety.profile import BLOCK, REWRITING, Rule
+from services.safety.profile import Rule
 from services.safety.stream.rules import Judged
 
 _QUICK = {"deny_list", "deny", "characters", "length", "links"}
 _QUICK_CHARS = 1000
 """What costs less than a thread, which takes 0.1 ms: these detectors, with so little to read."""
 
-_SURE = 0.9
-"""From which score on something counts in a name that cannot change: there it has to be blocked,
-and a name is made of words that mean nothing."""
+_TURN_S = 0.05
+"""After so long others have their turn, where a request has more to look at."""
+_MOST_WAIT_S = 10.0
+"""The longest that a request waits for its turn."""
+_MOST_THREADS = 256
+"""More than are ever used: each detector may have as many that are stuck as there are places."""
 
 Found = list[list[Judged]]
 """What was found, by passage."""
 
 
 class Looking:
-    """The threads in which detectors look."""
+    """The threads in which detectors look, and the places for those that look at once."""
 
-    def __init__(self, metrics: SafetyMetrics, workers: int = 0) -> None:
+    def __init__(self, metrics: SafetyMetrics, places: int = 0) -> None:
         self.metrics = metrics
-        self._threads = ThreadPoolExecutor(workers or os.cpu_count() or 1, "safety")
+        self._threads = ThreadPoolExecutor(_MOST_THREADS, "safety")
+        self._places = asyncio.Semaphore(places or os.cpu_count() or 1)
+        self._turns: set[asyncio.Task[None]] = set()
+        """Those that are being taken; each ends by itself, also where nobody waits any more."""
+        self._left: dict[str, list[Future[Any]]] = {}
+        """By rule, the calls that were given up and may still run."""
+        self._lock = threading.Lock()
 
     async def look(
         self, rules: Sequence[Rule], passages: Sequence[Passage], allowed: frozenset[str]
     ) -> Found:
-        """Return what the rules find, with all that counts as found because it could not be judged.
+        """Return what the rules find, with what stands for what could not be judged.
 
         Rules run one after another: they share the forms of a text, and one pass of the classifier.
+
+        Raises:
+            MeshError: OVERLOADED, when no place was free in time; SAFETY_UNAVAILABLE, for a rule
+                that cannot tell and fails closed.
         """
-        found: Found = [[] for _ in passages]
+        looks = [Look(self, rule, passages, allowed) for rule in rules]
         if _is_quick(rules, passages):
-            course = _Course(self, rules, passages, allowed)
-            course.run()
-            _gather(course, found)
-            return found
-        while rules:
-            course = _Course(self, rules, passages, allowed)
-            await self._follow(course)
-            _gather(course, found)
-            rules = rules[len(course.done) :]
-        return found
+            _go_on(looks)
+        while not all(look.is_over for look in looks):
+            await self._take_turn(looks)
+        return [
+            [judged for found in of_passage for judged in found]
+            for of_passage in zip(*(look.found for look in looks), strict=True)
+        ] or [[] for _ in passages]
 
     def judged(self, rule: Rule, text: Text, allowed: frozenset[str]) -> list[Judged]:
-        """Have a rule look at one text at once, in this thread."""
-        try:
-            return rule.judged(text, allowed)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the detector cannot tell
-            self.metrics.failed(rule.detector.name, ERROR, type(error).__name__)
-            return rule.unjudged(text)
+        """Have a rule look at a piece of an answer at once, in this thread.
+
+        Raises:
+            MeshError: SAFETY_UNAVAILABLE, where it cannot tell and fails closed.
+        """
+        began = time.perf_counter()
+        found = self.ask(rule, text, allowed)
+        self.metrics.took(rule.detector.name, OUTPUT, time.perf_counter() - began)
+        return found
 
     def judged_in_time(self, rule: Rule, text: Text, allowed: frozenset[str]) -> list[Judged]:
-        """Have a rule look at one text in another thread; wait no longer than the rule may take."""
+        """Do the same in another thread; wait no longer than the rule may take.
+
+        Raises:
+            MeshError: SAFETY_UNAVAILABLE, where it cannot tell and fails closed.
+        """
+        if self.is_stuck(rule):
+            return self.unjudged(rule, text, STUCK)
         looking = self._threads.submit(self.judged, rule, text, allowed)
         try:
             return looking.result(rule.deadline_s)
         except TimeoutError:
-            looking.cancel()
-            self.metrics.failed(rule.detector.name, LATE)
-            return rule.unjudged(text)
+            self._leave(rule, looking)
+            return self.unjudged(rule, text, LATE)
+
+    def ask(self, rule: Rule, text: Text, allowed: frozenset[str]) -> list[Judged]:
+        """Return what a rule finds in a text, or what stands for it where it cannot tell.
+
+        Raises:
+            MeshError: SAFETY_UNAVAILABLE, where it fails closed.
+        """
+        try:
+            return rule.judged(text, allowed)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the detector cannot tell
+            return self.unjudged(rule, text, ERROR, type(error).__name__)
+
+    def unjudged(self, rule: Rule, text: Text, reason: str, error: str = "") -> list[Judged]:
+        """Return what stands for what a rule did not find: that it could not tell.
+
+        Raises:
+            MeshError: SAFETY_UNAVAILABLE, where it fails closed.
+        """
+        self.metrics.failed(rule.detector.name, reason, error)
+        if rule.fails_closed:
+            raise errors.safety_unavailable(rule.detector.name)
+        return [rule.unjudged(text)]
+
+    def is_stuck(self, rule: Rule) -> bool:
+        """Tell whether an earlier call of the rule's detector was given up, and still runs."""
+        return any(not call.done() for call in self._left.get(rule.kind, ()))
 
     def close(self) -> None:
         """Let no more look; a detector that is stuck is left behind."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _follow(self, course: "_Course") -> None:
-        """Wait until every rule has looked, or the one that looks is late."""
-        running = asyncio.get_running_loop().run_in_executor(self._threads, course.run)
+    async def _take_turn(self, looks: Sequence[Look]) -> None:
+        """Let looks go on for a while, when it is their turn."""
         try:
-            while not running.done():
-                looked = len(course.done)
-                _, waiting = await asyncio.wait([running], timeout=course.time_left())
-                if waiting and len(course.done) == looked and course.time_left() <= 0:
-                    course.give_up()
-                    return
-            await running
+            async with asyncio.timeout(_MOST_WAIT_S):
+                await self._places.acquire()
+        except TimeoutError:
+            raise errors.overloaded("safety") from None
+        stops = threading.Event()
+        turn = asyncio.ensure_future(self._turn(looks, stops))
+        self._turns.add(turn)
+        turn.add_done_callback(self._forget)
+        try:
+            await asyncio.shield(turn)
         finally:
-            course.abandoned = True
-            running.cancel()
+            stops.set()
+
+    async def _turn(self, looks: Sequence[Look], stops: threading.Event) -> None:
+        """Wait for the end of a turn, or until the look that is taken is late."""
+        try:
+            call = self._threads.submit(_go_on, looks, stops)
+            running = asyncio.wrap_future(call)
+            while not running.done():
+                look = next((look for look in looks if not look.is_over), None)
+                await asyncio.wait([running], timeout=look.time_left() if look else None)
+                if look is not None and not running.done() and look.is_late():
+                    running.cancel()
+                    self._leave(look.rule, call)
+                    look.stand_in(LATE)
+                    return
+            running.result()
+        finally:
+            self._places.release()
+
+    def _forget(self, turn: "asyncio.Task[None]") -> None:
+        self._turns.discard(turn)
+        if not turn.cancelled():
+            # Whoever waited was told, unless they left.
+            turn.exception()
+
+    def _leave(self, rule: Rule, call: "Future[Any]") -> None:
+        """Remember a call that nobody waits for."""
+        call.cancel()
+        with self._lock:
+            left = self._left.get(rule.kind, [])
+            self._left[rule.kind] = [one for one in (*left, call) if not one.done()]
 
 
-class _Course:
-    """One passage of a thread through the rules."""
-
-    def __init__(
-        self,
-        looking: Looking,
-        rules: Sequence[Rule],
-        passages: Sequence[Passage],
-        allowed: frozenset[str],
-    ) -> None:
-        self.passages = passages
-        self.done: list[Found] = []
-        """What each rule found, as far as they have come."""
-        self.abandoned = False
-        """Nobody waits any more."""
-        self._rules = rules
-        self._allowed = allowed
-        self._looking = looking
-        self._has_begun = False
-        self._rule_began = time.perf_counter()
-
-    def time_left(self) -> float:
-        """Return how long the rule that looks now may take on, in seconds."""
-        rule = self._rules[min(len(self.done), len(self._rules) - 1)]
-        return max(0.0, self._rule_began + rule.deadline_s - time.perf_counter())
-
-    def run(self) -> None:
-        """Have one rule after another look."""
-        self._has_begun = True
-        for rule in self._rules:
-            self._rule_began = began = time.perf_counter()
-            found = [self._judged(rule, passage) for passage in self.passages]
-            if self.abandoned:
+def _go_on(looks: Sequence[Look], stops: threading.Event | None = None) -> None:
+    """Take the steps of one look after another: all of them, or those of one turn."""
+    began = time.perf_counter()
+    for look in looks:
+        while not look.is_over:
+            if not look.step():
                 return
-            seconds = self._looking.metrics.seconds.labels(rule.detector.name)
-            seconds.observe(time.perf_counter() - began)
-            self.done.append(found)
-
-    def give_up(self) -> None:
-        """Go on without the rule that is late; without all, when no thread was free for them."""
-        self.abandoned = True
-        looked = len(self.done)
-        late = self._rules[looked : looked + 1] if self._has_begun else self._rules
-        for rule in late:
-            self._looking.metrics.failed(rule.detector.name, LATE)
-            self.done.append(
-                [
-                    rule.unjudged(passage.text) if rule.looks_at(passage.text.source) else []
-                    for passage in self.passages
-                ]
-            )
-
-    def _judged(self, rule: Rule, passage: Passage) -> list[Judged]:
-        if not rule.looks_at(passage.text.source):
-            return []
-        judged = self._looking.judged(rule, passage.text, self._allowed)
-        return judged if passage.pieces else _in_name(judged)
-
-
-def _in_name(judged: Sequence[Judged]) -> list[Judged]:
-    """Judge what is found in a name that cannot change."""
-    return [
-        one._replace(action=BLOCK) if one.action in REWRITING else one
-        for one in judged
-        if one.action not in REWRITING or one.finding.score >= _SURE
-    ]
-
-
-def _gather(course: _Course, found: Found) -> None:
-    for of_rule in course.done:
-        for whole, of_passage in zip(found, of_rule, strict=True):
-            whole.extend(of_passage)
+            if stops and (stops.is_set() or time.perf_counter() - began > _TURN_S):
+                return
 
 
 def _is_quick(rules: Sequence[Rule], passages: Sequence[Passage]) -> bool:

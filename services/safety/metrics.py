@@ -16,7 +16,8 @@ OUTPUT = "output"
 
 ERROR = "error"
 LATE = "late"
-"""Values of the label `reason` of a failure."""
+STUCK = "stuck"
+"""Values of the label `reason` of a failure; stuck: an earlier call still runs."""
 
 # From 10 µs, a clean text and a quick detector, to the longest deadline.
 _SECONDS = (
@@ -26,26 +27,32 @@ _SECONDS = (
 _TOKENS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
+_MAX_SERIES = 2000
+_OTHER = "other"
+"""The category of what is found when there are so many series: secrets have 300, and profiles may
+be many."""
+
+
 class SafetyMetrics:
     """Findings, failures and times of detectors, and what the output filter holds."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._findings = Counter(
             telemetry.SAFETY_FINDINGS,
-            "What safety found, by detector, verdict and direction (input, output).",
-            ("detector", "verdict", "direction"),
+            "What safety found, by what was done about it, direction (input, output) and profile.",
+            ("detector", "category", "verdict", "direction", "profile"),
             registry=registry,
         )
         self._failures = Counter(
             telemetry.SAFETY_FAILURES,
-            "Detectors that could not tell, by reason (error, late).",
+            "Detectors that could not tell, by reason (error, late, stuck).",
             ("detector", "reason"),
             registry=registry,
         )
-        self.seconds = Histogram(
+        self._seconds = Histogram(
             telemetry.SAFETY_DETECTOR_DURATION,
-            "How long a detector took for the texts of one request.",
-            ("detector",),
+            "How long a detector took: for the texts of one request, or for a piece of an answer.",
+            ("detector", "direction"),
             registry=registry,
             buckets=_SECONDS,
         )
@@ -61,20 +68,40 @@ class SafetyMetrics:
             registry=registry,
         )
 
-    def found(self, findings: Iterable[decision_pb2.Finding], direction: str) -> None:
-        """Count findings; the names of detectors and verdicts are few and closed."""
+        self._known: set[tuple[str, ...]] = set()
+
+    def found(self, findings: Iterable[decision_pb2.Finding], direction: str, profile: str) -> None:
+        """Count findings; each label is one of a closed list, that of the policy or our own.
+
+        Of what a rule finds that runs dry, the verdict is `would_block` and the like.
+        """
         for finding in findings:
-            verdict = decision_pb2.Verdict.Name(finding.verdict).removeprefix("VERDICT_").lower()
-            self._findings.labels(finding.detector, verdict, direction).inc(finding.count or 1)
+            verdict = _verdict(finding)
+            labels = (finding.detector, finding.category, verdict, direction, profile)
+            if labels not in self._known:
+                if len(self._known) >= _MAX_SERIES:
+                    labels = (finding.detector, _OTHER, verdict, direction, profile)
+                self._known.add(labels)
+            self._findings.labels(*labels).inc(finding.count or 1)
+
+    def took(self, detector: str, direction: str, seconds: float) -> None:
+        """Count the time that a detector took; the names of detectors are few."""
+        self._seconds.labels(detector, direction).observe(seconds)
 
     def failed(self, detector: str, reason: str, error: str = "") -> None:
         """Count a detector that could not tell, and log it: never its words, which may be a text's.
 
         Args:
             detector: its name.
-            reason: `ERROR` or `LATE`.
+            reason: `ERROR`, `LATE` or `STUCK`.
             error: the name of what it raised.
         """
         self._failures.labels(detector, reason).inc()
         extra = {"detector": detector, "reason": reason, "error": error}
         logger.error("a detector could not tell", extra=extra)
+
+
+def _verdict(finding: decision_pb2.Finding) -> str:
+    name = decision_pb2.Verdict.Name(finding.would or finding.verdict)
+    short = name.removeprefix("VERDICT_").lower()
+    return f"would_{short}" if finding.would else short

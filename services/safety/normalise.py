@@ -15,7 +15,7 @@ from services.safety.forms.ciphers import rot13, turned
 from services.safety.forms.encodings import from_base64, from_binary, from_hex
 from services.safety.forms.escapes import unescaped
 from services.safety.forms.folding import folded
-from services.safety.forms.hidden import comments, selectors, tags
+from services.safety.forms.hidden import comments, overridden, selectors, tags
 from services.safety.forms.leetspeak import unleeted
 from services.safety.forms.spacing import joined
 from services.safety.view import Part, View
@@ -61,6 +61,7 @@ _LEETSPEAK = _Form("leetspeak", r"[A-Za-z][0-9@$!]+[A-Za-z]|[0-9][A-Za-z]{2}", u
 _UNSEEN = (
     _Form("tags", r"[\x{E0020}-\x{E007E}]", tags),
     _Form("selectors", r"[\x{FE00}-\x{FE0F}\x{E0100}-\x{E01EF}]{4}", selectors),
+    _Form("overridden", r"\x{202E}", overridden),
     _Form("comment", r"<!--|\]: *#? *\(", comments),
 )
 _ENCODED = (

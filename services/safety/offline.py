@@ -15,8 +15,10 @@ from services.safety.metrics import SafetyMetrics
 from services.safety.policy import Policy
 
 
-async def check_text(raw: str, source: str, profile: str, mesh_file: Path) -> pb.CheckResponse:
-    """Tell what the policy beside a mesh.yaml would do about a text.
+async def check_text(
+    raw: str, source: str, profile: str, mesh_file: Path
+) -> tuple[pb.CheckResponse, str]:
+    """Tell what the policy beside a mesh.yaml would do about a text, and which policy that is.
 
     Args:
         raw: the text.
@@ -28,16 +30,21 @@ async def check_text(raw: str, source: str, profile: str, mesh_file: Path) -> pb
         ConfigError: the configuration cannot be used.
         MeshError: there is no such profile.
     """
-    read = await asyncio.to_thread(_policy, mesh_file)
+    read, named = await asyncio.to_thread(_policy, mesh_file)
     looking = Looking(SafetyMetrics(CollectorRegistry()))
     try:
-        return await checked(raw, Source(source), read.named(profile or read.default), looking)
+        own = read.named(profile or read.default)
+        return await checked(raw, Source(source), own, looking), named
     finally:
         looking.close()
 
 
-def _policy(mesh_file: Path) -> Policy:
+def _policy(mesh_file: Path) -> tuple[Policy, str]:
     if not mesh_file.exists():
-        return policy.load(policy.STANDARD)
+        return policy.load(policy.STANDARD), f"the policy that ships (there is no {mesh_file} here)"
     mesh = config.load(mesh_file)
-    return policy.load(config.policy_file(mesh_file, mesh), mesh.safety.deny)
+    file = config.policy_file(mesh_file, mesh)
+    read = policy.load(file, mesh.safety.deny)
+    if read.file:
+        return read, str(file)
+    return read, f"the policy that ships (there is no {file.name} beside {mesh_file})"

@@ -1,7 +1,7 @@
 """The texts of a request that a model reads, and how each is written back when it must change."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, MutableSequence, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ from catenary.v1 import embeddings_pb2, message_pb2, tokens_pb2
 from catenary.v1 import generation_pb2 as pb
 from services.safety import json_text
 from services.safety.detector import Source, Text
+from services.safety.standing_in import standing_in
 
 _KINDS = ("text", "reasoning", "refusal")
 
@@ -32,6 +33,12 @@ class Passage:
     pieces: Sequence[Piece]
     """In order; none where nothing may change: a name by which something else is called."""
     write: Write
+    is_setup: bool = False
+    """It belongs to no turn: tools, and the form of the answer."""
+    is_read: bool = True
+    """The model reads it, and in no other passage."""
+    is_opaque: bool = False
+    """It is only compared with others like it: whatever is found in it, a hash stands for all."""
 
 
 def of_request(request: pb.GenerateRequest) -> Iterator[Passage]:
@@ -40,39 +47,57 @@ def of_request(request: pb.GenerateRequest) -> Iterator[Passage]:
     What is written goes into this very request.
     """
     yield from of_conversation(request)
-    form = request.response_format
-    yield from _fixed(form.json_schema.name, Source.SYSTEM)
-    if form.HasField("json_schema"):
-        yield from _plain(form.json_schema, "description", Source.SYSTEM)
-        yield from _json(form.json_schema, "schema", Source.SYSTEM)
-    # What stood in for something would be read as an expression.
-    yield from _fixed(form.regex, Source.SYSTEM)
+    yield from map(_as_setup, _form(request.response_format))
     if request.HasField("continuation"):
         yield from _plain(request.continuation, "reasoning", Source.USER)
         yield from _plain(request.continuation, "text", Source.USER)
+    yield from _unread(request)
 
 
 def of_conversation(
     request: pb.GenerateRequest | tokens_pb2.CountTokensRequest,
 ) -> Iterator[Passage]:
     """Give the texts of turns and tools alone; what is written goes into this very request."""
+    for tool in request.tools:
+        yield from map(_as_setup, _tool(tool))
     for message in request.messages:
         yield from _turn(message)
-    for tool in request.tools:
-        yield from _fixed(tool.name, Source.SYSTEM)
-        yield from _plain(tool, "description", Source.SYSTEM)
-        yield from _json(tool, "parameters_schema", Source.SYSTEM)
 
 
 def of_texts(request: embeddings_pb2.EmbedRequest) -> Iterator[Passage]:
     """Give each text to embed; what is written goes into this very request."""
-    for index, raw in enumerate(request.texts):
+    yield from _each(request.texts, Source.DOCUMENT)
 
-        def write(changed: Sequence[str | None], index: int = index) -> None:
-            if changed[0] is not None:
-                request.texts[index] = changed[0]
 
-        yield Passage(Text(raw, Source.DOCUMENT), [Piece(0, len(raw))], write)
+def _unread(request: pb.GenerateRequest) -> Iterator[Passage]:
+    """Give what goes up for others than the model: what ends the answer, and who asks."""
+    for passage in _each(request.sampling.stop, Source.LABEL):
+        yield replace(passage, is_read=False)
+    yield from _opaque(request, "end_user")
+    yield from _opaque(request.controls.routing, "session")
+
+
+def _as_setup(passage: Passage) -> Passage:
+    return replace(passage, is_setup=True)
+
+
+def _form(form: message_pb2.ResponseFormat) -> Iterator[Passage]:
+    yield from _fixed(form.json_schema.name)
+    if form.HasField("json_schema"):
+        yield from _plain(form.json_schema, "description", Source.SYSTEM)
+        yield from _json(form.json_schema, "schema", Source.LABEL)
+    # What stood in for something would be read as an expression.
+    yield from _fixed(form.regex)
+
+
+def _tool(tool: message_pb2.Tool) -> Iterator[Passage]:
+    yield from _fixed(tool.name)
+    yield from _plain(tool, "description", Source.LABEL)
+    yield from _json(tool, "parameters_schema", Source.LABEL)
+    # The same once more, as prose: what a tool says to the model.
+    said = [tool.description, *json_text.descriptions(tool.parameters_schema)]
+    if prose := "\n".join(filter(None, said)):
+        yield Passage(Text(prose, Source.TOOL), (), _unchanged, is_read=False)
 
 
 def _turn(message: message_pb2.Message) -> Iterator[Passage]:
@@ -84,8 +109,10 @@ def _turn(message: message_pb2.Message) -> Iterator[Passage]:
     if message.content:
         yield _content(message, source)
     for call in message.tool_calls:
-        yield from _fixed(call.name, source)
+        yield from _opaque(call, "id")
+        yield from _fixed(call.name)
         yield from _json(call, "arguments", source)
+    yield from _opaque(message, "tool_call_id")
 
 
 def _content(message: message_pb2.Message, source: Source) -> Passage:
@@ -128,9 +155,37 @@ def _field(owner: Any, name: str) -> Callable[[str], None]:
     return lambda changed: setattr(owner, name, changed)
 
 
-def _fixed(raw: str, source: Source) -> Iterator[Passage]:
+def _each(texts: MutableSequence[str], source: Source) -> Iterator[Passage]:
+    for index, raw in enumerate(texts):
+
+        def write(changed: Sequence[str | None], index: int = index) -> None:
+            if changed[0] is not None:
+                texts[index] = changed[0]
+
+        yield Passage(Text(raw, source), [Piece(0, len(raw))], write)
+
+
+def _fixed(raw: str) -> Iterator[Passage]:
+    """Give a name by which something else is called."""
     if raw:
-        yield Passage(Text(raw, source), (), lambda _: None)
+        yield Passage(Text(raw, Source.LABEL), (), _unchanged)
+
+
+def _unchanged(_: Sequence[str | None]) -> None:
+    """Write nothing back: there are no pieces."""
+
+
+def _opaque(owner: Any, name: str) -> Iterator[Passage]:
+    """Give an identity; equal ones stay equal, and others stay apart."""
+    raw: str = getattr(owner, name)
+
+    def write(changed: Sequence[str | None]) -> None:
+        if changed[0] is not None:
+            setattr(owner, name, standing_in(raw))
+
+    if raw:
+        text = Text(raw, Source.LABEL)
+        yield Passage(text, [Piece(0, len(raw))], write, is_read=False, is_opaque=True)
 
 
 def _plain(owner: Any, name: str, source: Source) -> Iterator[Passage]:
@@ -146,11 +201,9 @@ def _plain(owner: Any, name: str, source: Source) -> Iterator[Passage]:
 
 def _json(owner: Any, name: str, source: Source) -> Iterator[Passage]:
     raw: str = getattr(owner, name)
-    read = json_text.decoded(raw) if raw else None
-    if read is None:
-        yield from _plain(owner, name, source)
+    if not raw:
         return
-    text, values = read
+    text, values = json_text.decoded(raw)
 
     def write(changed: Sequence[str | None]) -> None:
         setattr(owner, name, json_text.changed(raw, values, changed))

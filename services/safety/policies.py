@@ -1,5 +1,6 @@
 """The policy in force, from one moment to the next."""
 
+import asyncio
 import logging
 import tempfile
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from services import reload
 from services.config import ConfigError
 from services.config.reader import Given
 from services.process import Process
-from services.safety.policy import Policy, compiled, load
+from services.safety.policy import STANDARD, Policy, compiled, load, read_policy
 
 logger = logging.getLogger(__name__)
 
@@ -33,15 +34,17 @@ class Policies:
         self.refusal = ""
 
 
-def followed(process: Process) -> Policies:
+async def followed(process: Process) -> Policies:
     """Read the policy, and follow its file for as long as the process serves.
+
+    It is read in a thread: its models take a second, in which the engines load theirs.
 
     Raises:
         ConfigError: the file cannot be used, and there is no policy that was in force before.
     """
     file, kept, deny = process.policy_file, process.policy_kept, process.config.safety.deny
     taken = reload.snapshot(file)
-    policies = _first(file, kept, deny)
+    policies = await asyncio.to_thread(_first, file, kept, deny)
 
     def following() -> Policy:
         policy = load(file, deny)
@@ -55,22 +58,34 @@ def followed(process: Process) -> Policies:
 def _first(file: Path, kept: Path | None, deny: Sequence[str]) -> Policies:
     """Return the file's policy; the one that was in force last, where the file cannot be used."""
     before = kept if kept is not None and kept.exists() else None
-    if before is not None and not file.exists():
-        return Policies(_kept(before, deny))
     try:
-        policy = load(file, deny)
+        policy = _read(file, before, deny)
     except ConfigError as error:
         if before is None:
             raise
         logger.error("configuration refused", extra={"problem": str(error)})  # noqa: TRY400
-        return Policies(_kept(before, deny), error.refusal)
+        return Policies(_kept(file, before, deny), error.refusal)
     _keep(policy, kept)
     return Policies(policy)
 
 
-def _kept(file: Path, deny: Sequence[str]) -> Policy:
-    policy = config_pb.SafetyPolicy.FromString(file.read_bytes())
-    return compiled(Given(file, policy, {}), deny)
+def _read(file: Path, before: Path | None, deny: Sequence[str]) -> Policy:
+    """Read the file's policy; the one that ships only where there was no other before.
+
+    Raises:
+        ConfigError: the file cannot be used, or is there no more.
+    """
+    policy = load(file, deny)
+    if before and not policy.file and _kept(file, before, deny).digest != policy.digest:
+        raise ConfigError(file, 0, "", reload.GONE)
+    return policy
+
+
+def _kept(file: Path, kept: Path, deny: Sequence[str]) -> Policy:
+    """Build the policy that was in force last: this file's, or the one that ships."""
+    policy = config_pb.SafetyPolicy.FromString(kept.read_bytes())
+    ships = policy == read_policy(STANDARD).message
+    return compiled(Given(STANDARD if ships else file, policy, {}), deny)
 
 
 def _keep(policy: Policy, kept: Path | None) -> None:

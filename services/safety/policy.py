@@ -1,7 +1,8 @@
 """The policy: safety.yaml, read into profiles, and which profile holds for whom."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +10,14 @@ from catenary.config.v1 import safety_pb2 as config_pb
 from services import errors
 from services.config import complete_policy
 from services.config.reader import Given, read
-from services.safety import detectors
-from services.safety.profile import BLOCK, PLACES, Handling, Profile, Rule
+from services.safety import compiling
+from services.safety.inheritance import extend
+from services.safety.profile import Profile
 from services.safety.strictness import laxer_rule
 
 STANDARD = Path(__file__).with_name("standard.yaml")
 """The policy of a mesh that has none of its own."""
 
-_DENY_S = 2.0
 _FIELD = "controls.safety_profile"
 
 
@@ -33,9 +34,16 @@ class Policy:
     """What was read, with every default."""
     digest: str
     """Changes with anything that the policy says; a SHA-256 in hexadecimal."""
+    file: str
+    """The name of its file; empty for the policy that ships."""
 
-    def profile(self, tenant: str, asked: str) -> Profile:
+    def profile(self, tenant: str, asked: str, field: str = _FIELD) -> Profile:
         """Return the profile to apply: the tenant's own, or the stricter one that is asked for.
+
+        Args:
+            tenant: whose request it is.
+            asked: the name that is asked for, if any.
+            field: where in the request it stands.
 
         Raises:
             MeshError: INVALID_REQUEST, for a profile that does not exist, or that is laxer.
@@ -43,11 +51,14 @@ class Policy:
         own = self.profiles[self.tenants.get(tenant, self.default)]
         if asked in {"", own.name}:
             return own
-        stricter = self.named(asked)
+        if asked not in self.profiles:
+            # Which laxer ones there are is nobody's business.
+            raise _unknown(field, asked, self.open_to(tenant))
+        stricter = self.profiles[asked]
         laxer = laxer_rule(stricter, own)
         if laxer:
             problem = f"{asked!r} is laxer than your own, {own.name!r}, in its rule {laxer!r}"
-            raise errors.invalid_field(_FIELD, problem)
+            raise errors.invalid_field(field, problem)
         return stricter
 
     def named(self, name: str) -> Profile:
@@ -57,9 +68,7 @@ class Policy:
             MeshError: INVALID_REQUEST, for a profile that does not exist.
         """
         if name not in self.profiles:
-            known = ", ".join(map(repr, self.profiles))
-            problem = f"there is no safety profile {name!r}; there are {known}"
-            raise errors.invalid_field(_FIELD, problem)
+            raise _unknown("profile", name, self.profiles)
         return self.profiles[name]
 
     def open_to(self, tenant: str) -> list[str]:
@@ -77,29 +86,41 @@ def load(file: Path, deny: Sequence[str] = ()) -> Policy:
         deny: the phrases of mesh.yaml, denied in every profile.
 
     Raises:
+        ConfigError: as `read_policy`; or a detector cannot be built.
+    """
+    return compiled(read_policy(file), deny)
+
+
+def read_policy(file: Path) -> Given[config_pb.SafetyPolicy]:
+    """Read and check a policy, and complete it, without loading any model.
+
+    Raises:
         ConfigError: the file cannot be read, is not YAML, names an unknown field, or breaks a rule.
     """
     given = read(file if file.exists() else STANDARD, config_pb.SafetyPolicy)
-    policy = given.message
+    if "profiles" not in given.lines:
+        problem = "must be given; `profiles: []` stands for the one that ships"
+        raise given.error("profiles", problem)
+    policy, shipped = given.message, read(STANDARD, config_pb.SafetyPolicy).message.profiles[0]
     if not policy.profiles:
-        policy.profiles.extend(read(STANDARD, config_pb.SafetyPolicy).message.profiles)
-    if policy.audit.file:
-        policy.audit.file = str(file.resolve().parent / policy.audit.file)
-    complete_policy(policy)
+        policy.profiles.append(shipped)
+    _check_audit(given)
     _check_names(given)
-    return compiled(given, deny)
+    extend(given, shipped)
+    complete_policy(policy)
+    compiling.check_rules(given)
+    return given
 
 
 def compiled(given: Given[config_pb.SafetyPolicy], deny: Sequence[str]) -> Policy:
     """Build the detectors of a policy that is complete.
 
     Raises:
-        ConfigError: a detector's configuration is no good.
+        ConfigError: a detector cannot be built.
     """
     policy = given.message
-    denied = [_denied(deny)] if deny else []
     profiles = {
-        profile.name: _profile(given, f"profiles[{index}]", profile, denied)
+        profile.name: compiling.profile(given, f"profiles[{index}]", profile, deny)
         for index, profile in enumerate(policy.profiles)
     }
     digest = hashlib.sha256(policy.SerializeToString(deterministic=True))
@@ -110,7 +131,23 @@ def compiled(given: Given[config_pb.SafetyPolicy], deny: Sequence[str]) -> Polic
         tenants=dict(policy.tenants),
         config=policy,
         digest=digest.hexdigest(),
+        file="" if given.file == STANDARD else given.file.name,
     )
+
+
+def _check_audit(given: Given[config_pb.SafetyPolicy]) -> None:
+    """Check that the record can be kept; its path becomes a whole one."""
+    audit = given.message.audit
+    if given.message.HasField("audit") and not audit.file:
+        raise given.error("audit.file", "must be given")
+    if audit.file:
+        folder = (given.file.resolve().parent / audit.file).parent
+        audit.file = str(given.file.resolve().parent / audit.file)
+        if not os.access(folder, os.W_OK) or not folder.is_dir():
+            problem = f"there is no folder {str(folder)!r} that may be written to"
+            raise given.error("audit.file", problem)
+        if Path(audit.file).is_dir():
+            raise given.error("audit.file", f"{audit.file!r} is a folder")
 
 
 def _check_names(given: Given[config_pb.SafetyPolicy]) -> None:
@@ -127,64 +164,6 @@ def _check_names(given: Given[config_pb.SafetyPolicy]) -> None:
             raise given.error(field, f"there is no profile {name!r}; there are {', '.join(names)}")
 
 
-def _profile(
-    given: Given[config_pb.SafetyPolicy],
-    field: str,
-    config: config_pb.SafetyProfile,
-    denied: Sequence[Rule],
-) -> Profile:
-    rules: list[Rule] = []
-    for index, rule in enumerate(config.rules):
-        built = _rule(given, f"{field}.rules[{index}]", rule)
-        if built.kind in [other.kind for other in rules]:
-            raise given.error(f"{field}.rules[{index}]", f"{built.kind} has a rule already")
-        rules.append(built)
-    return Profile(
-        name=config.name,
-        rules=[*denied, *rules],
-        allowed=frozenset(text.casefold() for text in config.allow),
-        check_while_generating=config.check_while_generating,
-        config=config,
-    )
-
-
-def _rule(given: Given[config_pb.SafetyPolicy], field: str, config: config_pb.SafetyRule) -> Rule:
-    kind = config.WhichOneof("detector") or ""
-    try:
-        detector = detectors.build(config)
-    except (OSError, ValueError) as error:
-        raise given.error(f"{field}.{kind}", str(error)) from None
-    handlings = {}
-    for place in PLACES:
-        if config.HasField(place):  # type: ignore[arg-type]  # the stubs want literals
-            handling: config_pb.SafetyHandling = getattr(config, place)
-            threshold = handling.threshold if handling.HasField("threshold") else detector.threshold
-            handlings[place] = Handling(handling.action, threshold)
-    if not handlings:
-        raise given.error(field, "says nothing of input, documents or output")
-    if kind == "prompt_leak" and handlings.keys() != {"output"}:
-        raise given.error(field, "prompt_leak looks at output alone")
-    mode = config.on_failure
-    if mode == config_pb.FAILURE_MODE_UNSPECIFIED:
-        may_block = any(handling.action == BLOCK for handling in handlings.values())
-        mode = config_pb.FAILURE_MODE_CLOSED if may_block else config_pb.FAILURE_MODE_OPEN
-    return Rule(
-        kind=kind,
-        detector=detector,
-        handlings=handlings,
-        fails_closed=mode == config_pb.FAILURE_MODE_CLOSED,
-        deadline_s=config.deadline.ToNanoseconds() / 1e9,
-    )
-
-
-def _denied(phrases: Sequence[str]) -> Rule:
-    """Return the rule for the phrases of mesh.yaml."""
-    detector = detectors.build(config_pb.SafetyRule(deny=config_pb.DenyDetector(phrases=phrases)))
-    block = Handling(BLOCK, detector.threshold)
-    return Rule(
-        kind="deny_list",
-        detector=detector,
-        handlings=dict.fromkeys(PLACES, block),
-        fails_closed=True,
-        deadline_s=_DENY_S,
-    )
+def _unknown(field: str, name: str, known: Iterable[str]) -> errors.MeshError:
+    named = ", ".join(map(repr, known))
+    return errors.invalid_field(field, f"there is no safety profile {name!r}; there are {named}")

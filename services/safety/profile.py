@@ -11,6 +11,7 @@ from services.safety.stream.rules import Judged
 Action: TypeAlias = config_pb.SafetyAction.ValueType
 """What is done; the higher number is the more severe."""
 
+ALLOW = config_pb.SAFETY_ACTION_ALLOW
 BLOCK = config_pb.SAFETY_ACTION_BLOCK
 REDACT = config_pb.SAFETY_ACTION_REDACT
 PSEUDONYMISE = config_pb.SAFETY_ACTION_PSEUDONYMISE
@@ -21,11 +22,13 @@ PLACES = ("input", "documents", "output")
 """Where a text may stand, as the fields of a rule name it."""
 
 UNAVAILABLE = "unavailable"
-"""The category of what is found where a detector could not tell, and nothing may pass untold."""
+"""The category of what is told where a detector could not tell, and the text passes."""
 
 PLACE = {
     Source.USER: "input",
     Source.SYSTEM: "input",
+    Source.TOOL: "input",
+    Source.LABEL: "input",
     Source.DOCUMENT: "documents",
     Source.ANSWER: "output",
 }
@@ -37,6 +40,19 @@ class Handling(NamedTuple):
 
     action: Action
     threshold: float
+    tell_from: float = 1.0
+    """From which score on findings below the threshold are told."""
+    would: Action = config_pb.SAFETY_ACTION_UNSPECIFIED
+    """What would be done, were the rule in force; unspecified where it is."""
+
+    def judge(self, finding: Finding) -> Judged | None:
+        """Return what is done about a finding; None where it does not count."""
+        place = finding.start, finding.end
+        if finding.score >= self.threshold:
+            return Judged(*place, self.action, finding, self.would)
+        if finding.score >= self.tell_from:
+            return Judged(*place, ALLOW, finding)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +65,9 @@ class Rule:
     handlings: Mapping[str, Handling]
     """By place; texts of a place that is not named are not looked at."""
     fails_closed: bool
-    """What it cannot judge is blocked, rather than let pass."""
+    """What it cannot judge does not pass."""
     deadline_s: float
-    """How long it may take for the texts of one request."""
+    """How long it may take for 64 Ki characters of one request; more have more, in proportion."""
 
     def looks_at(self, source: Source) -> bool:
         """Tell whether texts that stand there are looked at.
@@ -60,7 +76,14 @@ class Rule:
         """
         if self.kind == "injection" and source == Source.SYSTEM:
             return False
-        return PLACE[source] in self.handlings
+        if source == (Source.TOOL if self.detector.reach else Source.LABEL):
+            return False
+        return self._place(source) in self.handlings
+
+    def _place(self, source: Source) -> str:
+        """Return where a text counts as standing; instructions of a tool's author are planted."""
+        is_planted = self.kind == "injection" and source == Source.TOOL
+        return "documents" if is_planted else PLACE[source]
 
     def rewrites(self, places: Iterable[str]) -> bool:
         """Tell whether texts of one of these places may be changed."""
@@ -74,20 +97,18 @@ class Rule:
         Raises:
             Exception: whatever the detector raises when it cannot tell.
         """
-        action, threshold = self.handlings[PLACE[text.source]]
+        handling = self.handlings[self._place(text.source)]
         return sorted(
-            Judged(finding.start, finding.end, action, finding)
+            judged
             for finding in self.detector.find(text)
-            if finding.score >= threshold
+            if (judged := handling.judge(finding))
             and not (allowed and text.raw[finding.start : finding.end].casefold() in allowed)
         )
 
-    def unjudged(self, text: Text) -> list[Judged]:
-        """Return what a text is taken for that the detector could not judge."""
-        if not self.fails_closed:
-            return []
+    def unjudged(self, text: Text) -> Judged:
+        """Return what tells that the detector could not judge a text, which passes all the same."""
         finding = Finding(0, len(text.raw), self.detector.name, UNAVAILABLE, 0.0)
-        return [Judged(0, len(text.raw), BLOCK, finding)]
+        return Judged(0, len(text.raw), config_pb.SAFETY_ACTION_ALLOW, finding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +130,11 @@ class Profile:
             return rules, []
         first = [rule for rule in rules if rule.rewrites(("input", "documents"))]
         return first, [rule for rule in rules if not rule.rewrites(("input", "documents"))]
+
+    def refusal(self, detector: str) -> str:
+        """Return what the policy tells a caller whose text this detector blocks; often nothing."""
+        rules = (rule for rule in self.config.rules if rule.WhichOneof("detector") == detector)
+        return next((rule.refusal for rule in rules if rule.refusal), self.config.refusal)
 
     def rules_for(self, *places: str) -> list[Rule]:
         """Return the rules that look at texts of one of these places."""

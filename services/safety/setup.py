@@ -2,6 +2,9 @@
 
 import asyncio
 
+from prometheus_client import Gauge
+
+from services import telemetry
 from services.process import Process
 from services.safety.audit import Audit
 from services.safety.inspection import Inspector
@@ -10,13 +13,19 @@ from services.safety.metrics import SafetyMetrics
 from services.safety.policies import Policies, followed
 
 
-def set_up(process: Process) -> tuple[Policies, Inspector]:
+async def set_up(process: Process) -> tuple[Policies, Inspector]:
     """Read the policy, and follow it; start what looks into requests.
 
     Raises:
         ConfigError: the policy cannot be used.
     """
-    policies = followed(process)
+    policies = await followed(process)
+    refused = Gauge(
+        telemetry.SAFETY_POLICY_REFUSED,
+        "1 while the file of the policy, as it stands, is not in force; else 0.",
+        registry=process.registry,
+    )
+    refused.set_function(lambda: float(bool(policies.refusal)))
     metrics = SafetyMetrics(process.registry)
     inspector = Inspector(Looking(metrics), metrics, Audit(metrics))
     process.closing.push_async_callback(asyncio.to_thread, inspector.close)

@@ -1,6 +1,6 @@
 """Which of two profiles is the stricter: a caller may ask for a stricter one, never a laxer one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from catenary.config.v1 import safety_pb2 as pb
@@ -60,10 +60,14 @@ def _covers_harm(asked: pb.HarmDetector, own: pb.HarmDetector) -> bool:
 
 
 def _covers_deny(asked: pb.DenyDetector, own: pb.DenyDetector) -> bool:
-    phrases = {phrase.casefold() for phrase in asked.phrases}
-    return phrases >= {phrase.casefold() for phrase in own.phrases} and (
-        set(asked.patterns) >= set(own.patterns)
-    )
+    return _denied(asked) >= _denied(own)
+
+
+def _denied(deny: pb.DenyDetector) -> set[tuple[str, str]]:
+    """Return all that is denied, under whatever name."""
+    lists: Sequence[pb.DenyDetector | pb.DenyList] = (deny, *deny.lists)
+    phrases = {("phrase", phrase.casefold()) for each in lists for phrase in each.phrases}
+    return phrases | {("pattern", pattern) for each in lists for pattern in each.patterns}
 
 
 def _covers_topics(asked: pb.TopicsDetector, own: pb.TopicsDetector) -> bool:

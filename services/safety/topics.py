@@ -34,7 +34,7 @@ class _Encoder:
         folder = package.folder()
         package.check(folder)
         self._tokenizer: Tokenizer = read_tokenizer(folder / "tokenizer.json")
-        self._model = Model.read(folder, Shape.read(folder))
+        self._model = Model.read(folder, Shape.read(folder), "bf16")
         self._lock = threading.Lock()
 
     def __call__(self, texts: Sequence[str]) -> Vectors:

@@ -23,6 +23,7 @@ class SafetyUnary:
     upstream: Unary
     policies: Policies
     inspector: Inspector
+    max_chars: int
 
     async def embed(
         self, request: embeddings_pb2.EmbedRequest, call: Call
@@ -30,11 +31,13 @@ class SafetyUnary:
         """Return a vector for each text, as it may go up.
 
         Raises:
-            MeshError: PROMPT_BLOCKED, or the upstream's own.
+            MeshError: what `Inspector.inspect` raises, or the upstream's own.
         """
         case = self._case(call)
         rules = _spanning(case.profile)
-        passed = await self.inspector.inspect(request, passages.of_texts, rules, case)
+        passed = await self.inspector.inspect(
+            request, passages.of_texts, rules, case, self.max_chars, field="texts"
+        )
         return await self.upstream.embed(passed.request, call)
 
     async def count_tokens(
@@ -43,11 +46,13 @@ class SafetyUnary:
         """Return the tokens of the prompt that a conversation makes, as it may go up.
 
         Raises:
-            MeshError: PROMPT_BLOCKED, or the upstream's own.
+            MeshError: what `Inspector.inspect` raises, or the upstream's own.
         """
         case = self._case(call)
         rules = _spanning(case.profile)
-        passed = await self.inspector.inspect(request, passages.of_conversation, rules, case)
+        passed = await self.inspector.inspect(
+            request, passages.of_conversation, rules, case, self.max_chars
+        )
         return await self.upstream.count_tokens(passed.request, call)
 
     def _case(self, call: Call) -> Case:

@@ -4,9 +4,10 @@ from contextlib import aclosing
 
 import pytest
 
+from catenary.v1 import decision_pb2
 from catenary.v1 import error_reason_pb2 as reasons
 from catenary.v1 import generation_pb2 as pb
-from services.errors import MeshError, queue_full
+from services.errors import MeshError, prompt_blocked, queue_full
 from services.gateway.ledger import Ledger
 from services.link import Call, Events, Link
 from tests.conftest import Topology
@@ -54,6 +55,40 @@ async def test_nobody_else_sees_decisions(topology: Topology) -> None:
     events = await read(link, a_request(), call())
     assert kinds(events) == ["started", "delta", "finished"]
     assert text_of(events) == "hi"
+
+
+BLOCKED = decision_pb2.Decision(
+    safety=decision_pb2.SafetyDecision(profile="own", verdict=decision_pb2.VERDICT_BLOCK)
+)
+
+
+def blocked() -> MeshError:
+    error = prompt_blocked("deny", "phrase")
+    error.decisions = (BLOCKED,)
+    return error
+
+
+async def test_an_error_tells_what_was_decided_to_a_caller_who_asked(topology: Topology) -> None:
+    link = await topology.chain(Ledger, gateway, terminal=Scripted([blocked()]))
+    request = a_request()
+    request.controls.include_decisions = True
+    told = (await error_of(link, request, call())).decisions
+    assert [decision.WhichOneof("link") for decision in told] == ["gateway", "safety"]
+    assert told[1] == BLOCKED
+
+
+async def test_nobody_else_is_told_what_was_decided_by_an_error(topology: Topology) -> None:
+    link = await topology.chain(Ledger, gateway, terminal=Scripted([blocked()]))
+    assert not (await error_of(link, a_request(), call())).decisions
+
+
+async def test_an_error_that_several_callers_wait_for_is_each_ones_own() -> None:
+    shared = blocked()
+    link = gateway(Scripted([shared]))
+    for _ in range(2):
+        told = (await error_of(link, a_request(), call())).decisions
+        assert [decision.WhichOneof("link") for decision in told] == ["gateway", "safety"]
+    assert shared.decisions == (BLOCKED,)
 
 
 async def test_what_a_caller_claims_to_be_is_not_believed(topology: Topology) -> None:

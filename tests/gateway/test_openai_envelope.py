@@ -7,6 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from catenary.v1 import error_reason_pb2
+from catenary.v1.decision_pb2 import Decision, SafetyDecision
 from services import errors
 from services.errors import MeshError
 from services.gateway.openai.envelope import envelope, trailers
@@ -62,3 +63,12 @@ def test_it_is_printable_ascii_whatever_it_tells(text: str) -> None:
     line = envelope(errors.invalid_field(text, text))
     assert all(" " <= character <= "~" for character in line)
     assert json.loads(line)["error"]["param"] == (text or None)
+
+
+def test_what_was_decided_stands_beside_openais_own() -> None:
+    error = errors.prompt_blocked("deny", "phrase")
+    assert "catenary" not in json.loads(envelope(error))["error"]
+    error.decisions = (Decision(safety=SafetyDecision(profile="größe")),)
+    told = json.loads(envelope(error))["error"]["catenary"]
+    assert told == {"decisions": [{"safety": {"profile": "größe"}}]}
+    assert envelope(error).isascii()

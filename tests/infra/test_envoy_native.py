@@ -162,3 +162,17 @@ async def test_grpc_web_failure(edge: Edge) -> None:
     response = await grpc_web(edge, "limited")
     assert response.headers["grpc-status"] == "8"
     assert "limited" in response.headers["grpc-message"]
+
+
+async def test_a_check_is_refused_for_a_field_that_there_is_not(edge: Edge) -> None:
+    path = "/catenary/v1/safety:check"
+    told = await edge.http.post(path, json={"text": "hi", "profile": "strict"})
+    assert told.headers["content-type"] == "application/json"
+    assert told.json()["verdict"] == "VERDICT_ALLOW"
+    assert told.json()["profile"] == "strict"
+    refused = await edge.http.post(path, json={"text": "hi", "profle": "strict"})
+    assert refused.status_code == httpx.codes.BAD_REQUEST
+    said = "profle: there is no such field; there are text, profile, source"
+    assert refused.json()["message"] == said
+    policy = await edge.http.get("/catenary/v1/safety/policy")
+    assert policy.json() == {"profile": "own", "profiles": ["own"]}

@@ -31,11 +31,15 @@ from catenary.v1 import (
     models_pb2_grpc,
     openai_pb2,
     openai_pb2_grpc,
+    safety_pb2_grpc,
     tokens_pb2,
     tokens_pb2_grpc,
 )
 from services import errors, rpc_status
+from services.checks import SafetyServicer
+from services.tracing import Tracing
 from services.transport import OPTIONS
+from tests.fakes import Checking
 
 MODELS = ("echo", "org/echo")
 RETRY_AFTER_S = 2.0
@@ -248,6 +252,8 @@ async def serving(address: str, seen: Seen) -> AsyncIterator[str]:
     embeddings_pb2_grpc.add_EmbeddingsServicer_to_server(Single(seen), server)
     tokens_pb2_grpc.add_TokensServicer_to_server(Single(seen), server)
     models_pb2_grpc.add_ModelsServicer_to_server(Models(seen), server)
+    checks = SafetyServicer(Checking(), Tracing(), lambda call: call)
+    safety_pb2_grpc.add_SafetyServicer_to_server(checks, server)
     health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
     names = [
         service.full_name

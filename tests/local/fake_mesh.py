@@ -11,7 +11,14 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from catenary.v1 import decision_pb2, generation_pb2_grpc, message_pb2, models_pb2, models_pb2_grpc
+from catenary.v1 import (
+    decision_pb2,
+    generation_pb2_grpc,
+    message_pb2,
+    models_pb2,
+    models_pb2_grpc,
+    safety_pb2,
+)
 from catenary.v1 import generation_pb2 as pb
 from services import errors, rpc_status
 
@@ -55,10 +62,13 @@ class FakeMesh(generation_pb2_grpc.GenerationServicer, models_pb2_grpc.ModelsSer
     """Answers every request alike, and keeps the requests."""
 
     pieces: list[str] = field(default_factory=lambda: ["Hello", ", you."])
+    cuts: bool = False
+    """The safety policy does not let the answer end."""
     hangs: bool = False
     """The answer never ends by itself."""
     models: list[models_pb2.Model] = field(default_factory=lambda: [EMBEDDER, LOADING, POCKET])
     refusal: str = ""
+    policy: safety_pb2.GetPolicyResponse = field(default_factory=safety_pb2.GetPolicyResponse)
     requests: list[pb.GenerateRequest] = field(default_factory=list[pb.GenerateRequest])
     left: threading.Event = field(default_factory=threading.Event)
     """A caller left before its answer had ended."""
@@ -92,7 +102,10 @@ class FakeMesh(generation_pb2_grpc.GenerationServicer, models_pb2_grpc.ModelsSer
             return
         complete.set()
         usage = message_pb2.Usage(input_tokens=7, output_tokens=len(self.pieces))
-        yield pb.GenerateResponse(finished=pb.Finished(usage=usage, served_model="pocket"))
+        finished = pb.Finished(usage=usage, served_model="pocket")
+        if self.cuts:
+            finished.choices.add(finish_reason=message_pb2.FINISH_REASON_CONTENT_FILTER)
+        yield pb.GenerateResponse(finished=finished)
 
     def ListModels(  # noqa: N802 - gRPC's name
         self, request: models_pb2.ListModelsRequest, context: grpc.ServicerContext
@@ -107,12 +120,24 @@ class FakeMesh(generation_pb2_grpc.GenerationServicer, models_pb2_grpc.ModelsSer
         return models_pb2.Model(name=request.model)
 
 
+def _telling(mesh: FakeMesh) -> grpc.GenericRpcHandler:
+    """Answer which safety policy is in force, and nothing else of its service."""
+    get_policy = grpc.unary_unary_rpc_method_handler(
+        lambda _, context: mesh.policy,  # noqa: ARG005 - gRPC's own
+        safety_pb2.GetPolicyRequest.FromString,
+        safety_pb2.GetPolicyResponse.SerializeToString,
+    )
+    service = safety_pb2.DESCRIPTOR.services_by_name["Safety"].full_name
+    return grpc.method_handlers_generic_handler(service, {"GetPolicy": get_policy})
+
+
 @contextmanager
 def serving(mesh: FakeMesh) -> Iterator[FakeMesh]:
     """Serve on a port of its own; `address` tells which."""
     server = grpc.server(ThreadPoolExecutor(4))
     generation_pb2_grpc.add_GenerationServicer_to_server(mesh, server)
     models_pb2_grpc.add_ModelsServicer_to_server(mesh, server)
+    server.add_generic_rpc_handlers([_telling(mesh)])
     healthy: Any = health.HealthServicer()
     healthy.set("", health_pb2.HealthCheckResponse.SERVING)
     add_health: Any = health_pb2_grpc

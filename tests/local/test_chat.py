@@ -44,6 +44,15 @@ def test_the_ledger_tells_what_each_link_did(mesh: FakeMesh) -> None:
     assert "\x1b" not in result.stderr
 
 
+def test_an_answer_that_is_cut_says_so(mesh: FakeMesh) -> None:
+    said = "the safety policy cut the answer here"
+    assert said not in CliRunner().invoke(app, ["chat", "Hi", "--address", mesh.address]).stderr
+    mesh.cuts = True
+    result = CliRunner().invoke(app, ["chat", "Hi", "--address", mesh.address])
+    assert said in result.stderr
+    assert result.stdout == "Hello, you.\n"
+
+
 def test_the_request_asks_for_decisions_and_carries_the_system_prompt(mesh: FakeMesh) -> None:
     CliRunner().invoke(app, ["chat", "Hi", "--address", mesh.address, "--system", "Be brief."])
     (request,) = mesh.requests

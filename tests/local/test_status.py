@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from catenary.cli import app, record
 from catenary.v1.models_pb2 import Model
+from catenary.v1.safety_pb2 import GetPolicyResponse
 from tests.local.fake_mesh import FakeMesh, serving
 
 
@@ -57,6 +58,24 @@ def test_a_file_of_models_that_is_not_in_force_is_told(tmp_path: Path) -> None:
         recorded(tmp_path, mesh.address, os.getpid(), kind="envoy")
         code, (*_, line), _ = ask(tmp_path)
     assert (code, " ".join(line)) == (1, refusal)
+
+
+def test_the_safety_policy_is_a_line(tmp_path: Path) -> None:
+    policy = GetPolicyResponse(
+        profile="own", profiles=["own", "strict"], digest="0123456789abcdef", file="safety.yaml"
+    )
+    line = "safety policy safety.yaml, digest 0123456789ab, profile own, or on request strict"
+    with serving(FakeMesh(policy=policy)) as mesh:
+        recorded(tmp_path, mesh.address, os.getpid(), kind="envoy")
+        _, (*_, told), _ = ask(tmp_path)
+        assert " ".join(told) == line
+        policy.refusal = "safety.yaml is not in force: it can no longer be read"
+        code, (*_, told, refusal), _ = ask(tmp_path)
+        assert (code, " ".join(told), " ".join(refusal)) == (1, line, policy.refusal)
+        policy.CopyFrom(GetPolicyResponse(profile="standard", digest="0" * 64))
+        _, (*_, told), _ = ask(tmp_path)
+    expected = "safety policy the one that ships, digest 000000000000, profile standard"
+    assert " ".join(told) == expected
 
 
 def test_a_part_that_does_not_answer_is_told(tmp_path: Path) -> None:

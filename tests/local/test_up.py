@@ -105,6 +105,15 @@ def test_a_mistake_in_the_configuration_is_one_line(tmp_path: Path, yaml: str, l
     assert not (tmp_path / "state").exists()
 
 
+def test_a_mistake_in_the_safety_policy_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "safety.yaml").write_text("profiles:\n- name: a\n  ruls: []\n")
+    code, errors = up(folder=tmp_path)
+    assert code == 1
+    assert errors.startswith("…/safety.yaml:3: profiles[0].ruls: there is no such field here")
+    assert errors.count("\n") == 1
+    assert not (tmp_path / "state").exists()
+
+
 @pytest.mark.parametrize(
     ("models", "line"),
     [

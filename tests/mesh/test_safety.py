@@ -130,6 +130,9 @@ def test_a_check_tells_what_would_be_done(guarded: Mesh) -> None:
     assert told["text"] == "card [CREDIT_CARD_1]"
     [found] = told["findings"]
     assert (found["start"], found["end"]) == (5, 24)
+    nothing = httpx.post(f"{guarded.url}/catenary/v1/safety:check", json={})
+    assert nothing.status_code == httpx.codes.BAD_REQUEST
+    assert nothing.json()["message"].startswith("text: ")
     policy = httpx.get(f"{guarded.url}/catenary/v1/safety/policy").json()
     assert policy["profile"] == "standard"
 

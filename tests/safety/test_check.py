@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 from typer.testing import CliRunner
 
 from catenary.cli import app
@@ -35,7 +36,7 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def check(text: str, **fields: object) -> pb.CheckResponse:
-    checker = SafetyChecker(Policies(policy(RULES)), inspector().looking)
+    checker = SafetyChecker(Policies(policy(RULES)), inspector().looking, 1_000_000)
     return await checker.check(pb.CheckRequest(text=text, **fields), call())  # type: ignore[arg-type]
 
 
@@ -56,6 +57,8 @@ async def test_a_text_is_checked_as_where_it_stands() -> None:
     assert told.text == ""
     told = await check("anna and a bomb", source=pb.TEXT_SOURCE_ANSWER)
     assert told.text == "[REDACTED:ANNA] and a bomb"
+    assert told.verdict == decision_pb2.VERDICT_REDACT
+    assert [one.finding.verdict for one in told.findings] == [decision_pb2.VERDICT_REDACT]
 
 
 async def test_nobody_may_ask_for_a_laxer_profile() -> None:
@@ -71,7 +74,7 @@ async def test_ten_thousand_findings_are_told_and_no_more() -> None:
 
 async def test_the_policy_is_told() -> None:
     policies = Policies(policy(RULES), "safety.yaml is not in force")
-    told = await SafetyChecker(policies, inspector().looking).get_policy(
+    told = await SafetyChecker(policies, inspector().looking, 1_000_000).get_policy(
         pb.GetPolicyRequest(), call()
     )
     assert (told.profile, list(told.profiles)) == ("own", ["own"])
@@ -95,7 +98,7 @@ def test_the_command_shows_a_table(tmp_path: Path) -> None:
         *("detector", "category", "score", "severity", "start", "end", "action")
     ]
     assert row.split() == ["pii", "anna", "1.00", "3", "7", "pseudonymise"]
-    assert verdict == "profile own: pseudonymise"
+    assert verdict == f"profile own of {tmp_path / 'safety.yaml'}: pseudonymise"
     assert text == "to [ANNA_1]"
 
 
@@ -105,6 +108,8 @@ def test_the_command_exits_with_1_when_the_text_is_blocked(tmp_path: Path) -> No
     told = json.loads(shown)
     assert told["verdict"] == "VERDICT_BLOCK"
     assert told["findings"][0]["finding"]["detector"] == "deny"
+    assert told["findings"][0]["start"] == 0
+    assert json.loads(ask(tmp_path, "fine", "--json")[1])["findings"] == []
     assert ask(tmp_path, "-", "--source", "document", text="a bomb\n")[0] == 1
 
 
@@ -112,16 +117,43 @@ def test_the_command_asks_any_profile_and_reads_files(tmp_path: Path) -> None:
     file = tmp_path / "text"
     file.write_text("anna")
     code, shown, _ = ask(tmp_path, "--file", str(file), "--profile", "lax")
-    assert (code, shown) == (0, "profile lax: allow\n")
+    assert (code, shown) == (0, f"profile lax of {tmp_path / 'safety.yaml'}: allow\n")
+
+
+def test_the_command_names_the_policy_that_ships(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(
+        monkeypatch,
+        **{kind: Words(kind, []) for kind in ("injection", "secrets", "characters", "links")},
+    )
+    monkeypatch.chdir(tmp_path)
+    shown = CliRunner().invoke(app, ["safety", "check", "fine"]).stdout
+    assert (
+        shown == "profile standard of the policy that ships (there is no mesh.yaml here): allow\n"
+    )
+    (tmp_path / "mesh.yaml").touch()
+    shown = CliRunner().invoke(app, ["safety", "check", "fine"]).stdout
+    assert "the policy that ships (there is no safety.yaml beside mesh.yaml): allow" in shown
+
+
+def test_the_command_does_not_take_another_policy_for_one_that_is_not_there(tmp_path: Path) -> None:
+    missing = str(tmp_path / "mesh.yaml")
+    result = CliRunner().invoke(app, ["safety", "check", "fine", "--config", missing])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"there is no file {missing!r}\n"
 
 
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
         ((), "give a text, or - to read one, or --file"),
-        (("a", "--file", "b"), "give a text, or - to read one, or --file"),
+        (("a", "--file", "b"), "give a text or --file, and not both"),
         (("--file", "no such file"), "the text cannot be read: No such file or directory"),
-        (("a", "--profile", "x"), "there is no safety profile 'x'; there are 'own', 'lax'"),
+        (
+            ("a", "--profile", "x"),
+            "profile: there is no safety profile 'x'; there are 'own', 'lax'",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path: Path, options: tuple[str, ...], problem: str) -> None:
@@ -133,7 +165,27 @@ def test_a_mistake_is_one_line(tmp_path: Path, options: tuple[str, ...], problem
 
 async def test_what_nobody_sees_goes_without_a_mark() -> None:
     rules = "profiles: [{name: a, rules: [{characters: {}, input: {action: redact}}]}]"
-    checker = SafetyChecker(Policies(policy(rules)), inspector().looking)
+    checker = SafetyChecker(Policies(policy(rules)), inspector().looking, 1_000_000)
     told = await checker.check(pb.CheckRequest(text="he\u200bllo"), call())
     assert told.text == "hello"
     assert told.verdict == decision_pb2.VERDICT_REDACT
+
+
+async def test_a_text_that_is_too_long_is_refused() -> None:
+    checker = SafetyChecker(Policies(policy(RULES)), inspector().looking, 3)
+    assert (await checker.check(pb.CheckRequest(text="ann"), call())).text == "ann"
+    with pytest.raises(MeshError, match="text: there are 4 characters, but at most 3 are allowed"):
+        await checker.check(pb.CheckRequest(text="anna"), call())
+
+
+async def test_what_a_check_finds_is_not_counted(registry: CollectorRegistry) -> None:
+    inspecting = inspector(registry)
+    checker = SafetyChecker(Policies(policy(RULES)), inspecting.looking, 1000)
+    told = await checker.check(pb.CheckRequest(text="anna"), call())
+    assert told.findings
+    counted = {sample.name for metric in registry.collect() for sample in metric.samples}
+    assert "catenary_safety_findings_total" not in counted
+    # What detectors take is.
+    labels = {"detector": "pii", "direction": "input"}
+    name = "catenary_safety_detector_duration_seconds_count"
+    assert registry.get_sample_value(name, labels) == 1

@@ -50,6 +50,14 @@ def test_a_phrase_may_itself_be_written_otherwise() -> None:
     assert found("the plan", ["ｐｌａｎ"]) == ["plan"]
 
 
+def test_quotes_and_dashes_are_as_good_as_others_of_their_kind() -> None:
+    raw = 'It isn\'t, isn\u2019t, isn`t; co-op, co\u2011op \u201cnow\u201d, "now"'
+    phrases = ["isn\u2019t", "co\u2010op", '"now"']
+    assert found(raw, phrases) == [
+        *("isn't", "isn\u2019t", "isn`t", "co-op", "co\u2011op", "\u201cnow\u201d", '"now"')
+    ]
+
+
 def test_phrases_that_overlap_are_all_found() -> None:
     assert found("abcd", ["abc", "bcd", "xyz"]) == ["abc", "bcd"]
 
@@ -62,6 +70,24 @@ def test_a_pattern_is_found_without_a_phrase() -> None:
 def test_patterns_cover_all_that_a_match_from_anywhere_takes() -> None:
     assert found("-ababa-", patterns=["aba"]) == ["ababa"]
     assert found("-abc-", patterns=["ab|abc"]) == ["abc"]
+
+
+def test_lists_call_what_they_deny_by_their_names() -> None:
+    config = safety_pb2.DenyDetector(
+        phrases=["bluebird"],
+        lists=[
+            safety_pb2.DenyList(
+                name="rivals", phrases=["Acme Stra\u00dfe"], patterns=["AC[0-9]{2}"]
+            ),
+            safety_pb2.DenyList(name="plans", phrases=["old plan"]),
+        ],
+    )
+    raw = "ACME STRASSE, AC12, bluebird, the old  plan"
+    findings = deny(config).find(Text(raw, Source.USER))
+    assert [(one.category, raw[one.start : one.end]) for one in findings] == [
+        *(("rivals", "ACME STRASSE"), ("rivals", "AC12")),
+        *(("phrase", "bluebird"), ("plans", "old  plan")),
+    ]
 
 
 def test_neither_is_needed() -> None:

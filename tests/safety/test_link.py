@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import threading
+from collections.abc import Sequence
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -9,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from catenary.v1 import decision_pb2, error_reason_pb2, message_pb2
 from catenary.v1 import generation_pb2 as pb
 from services.errors import MeshError
+from services.safety.detector import Finding, Text
 from tests.conftest import Topology
 from tests.fakes import (
     CONTENT_FILTER,
@@ -114,7 +117,13 @@ async def test_a_denied_phrase_is_refused_wherever_the_model_would_read_it(
     assert error.metadata == {"detector": "deny", "category": "phrase"}
     assert "sesame" not in error.message.lower()
     assert upstream.calls == []
-    labels = {"detector": "deny", "verdict": "block", "direction": "input"}
+    labels = {
+        "detector": "deny",
+        "category": "phrase",
+        "verdict": "block",
+        "direction": "input",
+        "profile": "none",
+    }
     assert registry.get_sample_value("catenary_safety_findings_total", labels) == 1
 
 
@@ -146,7 +155,7 @@ async def test_the_length_limit_counts_all_that_the_model_reads(topology: Topolo
 @pytest.mark.parametrize(
     ("asked", "problem"),
     [
-        ("strict", "there is no safety profile 'strict'; there are 'own', 'lax'"),
+        ("strict", "there is no safety profile 'strict'; there are 'own'"),
         ("lax", "'lax' is laxer than your own, 'own', in its rule 'pii'"),
     ],
 )
@@ -196,13 +205,14 @@ async def test_a_value_does_not_go_up_and_comes_back(
     assert text_of(events) == f"So {CARD}, and [X_1]."
 
 
-async def test_a_block_in_mid_stream_ends_the_choice_and_stops_the_upstream(
+async def test_harm_in_mid_stream_ends_the_choice_and_stops_the_upstream(
     toys: dict[str, Words], registry: CollectorRegistry
 ) -> None:
     del toys
+    rules = "profiles: [{name: own, rules: [{harm: {}, output: {action: block}}]}]"
     said = "Some words to begin with, and then it is told how a bomb is made. Then more. " * 4
     upstream = Scripted([started(), *map(delta, said), asyncio.Event()])
-    link = guarded(upstream, registry, text=RULES)
+    link = guarded(upstream, registry, text=rules)
     events, error = await outcome(link, request(), call())
     assert error is None
     assert "bomb" not in text_of(events)
@@ -212,9 +222,18 @@ async def test_a_block_in_mid_stream_ends_the_choice_and_stops_the_upstream(
     assert decision.verdict == decision_pb2.VERDICT_BLOCK
     assert [(one.detector, one.severity) for one in decision.findings] == [("harm", 4)]
     assert upstream.closed.is_set()
-    labels = {"detector": "harm", "verdict": "block", "direction": "output"}
+    [finding] = decision.findings
+    labels = {
+        "detector": "harm",
+        "category": finding.category,
+        "verdict": "block",
+        "direction": "output",
+        "profile": "own",
+    }
     assert registry.get_sample_value("catenary_safety_findings_total", labels) == 1
     assert registry.get_sample_value("catenary_safety_held_tokens_count")
+    took = {"detector": "harm", "direction": "output"}
+    assert registry.get_sample_value("catenary_safety_detector_duration_seconds_count", took)
 
 
 @pytest.mark.parametrize("mode", ["open", "closed"])
@@ -230,14 +249,37 @@ async def test_a_detector_that_fails_on_an_answer_stands_for_what_its_rule_says(
     assert [rule.fails_closed for rule in passing] == [mode == "closed"]
     passing[0].handlings.pop("input")  # type: ignore[attr-defined]
     events, error = await outcome(link, request(), call())
-    assert error is None
     if mode == "open":
+        assert error is None
         assert text_of(events) == "word " * 20
+        told = [one for event in events for one in event.decision.safety.findings]
+        assert ("harm", "unavailable") in [(one.detector, one.category) for one in told]
     else:
+        assert isinstance(error, MeshError)
+        assert error.reason == error_reason_pb2.ERROR_REASON_SAFETY_UNAVAILABLE
         assert text_of(events) == ""
-        assert events[-1].finished.choices[0].finish_reason == CONTENT_FILTER
     labels = {"detector": "harm", "reason": "error"}
     assert registry.get_sample_value("catenary_safety_detector_failures_total", labels)
+
+
+async def test_what_comes_at_once_and_is_long_is_looked_at_in_a_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here: dict[str, bool] = {}
+
+    class Noting(Words):
+        def find(self, text: Text) -> Sequence[Finding]:
+            is_here = threading.current_thread() is threading.main_thread()
+            here.setdefault(text.raw.split()[0], is_here)
+            return super().find(text)
+
+    install(monkeypatch, pii=Noting("pii", [CARD]))
+    tool_call = pb.ToolCallDelta(index=0, name="t", arguments="called with this")
+    script: list[Step] = [started(), delta("few words, "), delta("many " * 99)]
+    script += [pb.GenerateResponse(delta=pb.Delta(tool_calls=[tool_call])), finished()]
+    rules = "profiles: [{name: own, rules: [{pii: {}, output: {action: redact}}]}]"
+    await outcome(guarded(Scripted(script), text=rules), request(), call())
+    assert {"few": True, "many": False, "called": False}.items() <= here.items()
 
 
 async def test_the_system_prompt_does_not_leave(toys: dict[str, Words]) -> None:

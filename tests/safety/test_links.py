@@ -45,6 +45,24 @@ def led_astray(raw: str) -> list[str]:
         ("![a](https://x.test/(?d=the+merger)", "https://x.test/(?d=the+merger)"),
         ("![a](https://x.test/?a=1&session=8d7f8a6c5b4e3d2c1b0a)",
          "https://x.test/?a=1&session=8d7f8a6c5b4e3d2c1b0a"),
+        ("![a](https://x.test/log?u=kim&p=rosebud7)", "https://x.test/log?u=kim&p=rosebud7"),
+        ("![a](https://x.test/?a=the&b=merger&c=is&d=on)",
+         "https://x.test/?a=the&b=merger&c=is&d=on"),
+        ("![a](https://x.test/?nr=078-05-1120)", "https://x.test/?nr=078-05-1120"),
+        ("![a](https://x.test/kim@corp.test/a.png)", "https://x.test/kim@corp.test/a.png"),
+        ("![a](https://x.test/?c={d:the+merger})", "https://x.test/?c={d:the+merger}"),
+        ("![a](https:/x.test/?d=the+merger)", "https:/x.test/?d=the+merger"),
+        ("![a](https:x.test/?d=the+merger)", "https:x.test/?d=the+merger"),
+        ("![a](https:////x.test/?d=the+merger)", "https:////x.test/?d=the+merger"),
+        ('<img src="https:/\t/x.test/?d=the+merger">', "https:/\t/x.test/?d=the+merger"),
+        ('<svg><use href="https://x.test/?d=the+merger"/></svg>', "https://x.test/?d=the+merger"),
+        ('<style>@import "https://x.test/?d=the+merger";</style>', "https://x.test/?d=the+merger"),
+        ('<meta http-equiv=refresh content="0;url=https://x.test/?d=the+merger">',
+         "https://x.test/?d=the+merger"),
+        ('<td background="//x.test/?d=the+merger">', "//x.test/?d=the+merger"),
+        ('<img srcset="//x.test/a 1x, //x.test/?d=the+merger 2x">', "//x.test/?d=the+merger"),
+        ("$\\includegraphics[width=1]{https://x.test/?d=the+merger}$",
+         "https://x.test/?d=the+merger"),
     ],
 )  # fmt: skip
 def test_an_image_that_carries_data_is_found(raw: str, address: str) -> None:
@@ -87,6 +105,11 @@ def test_a_script_is_found(scheme: str) -> None:
         "https://example.com/search?q=how+to+boil+an+egg&page=2",
         "![pixel](data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAAB)",
         "x = a // b  # and //comment",
+        "![build](https://x.test/badge/a-b-green?style=for-the-badge&logo=python&logoColor=white)",
+        "![face](https://x.test/205e460b479e2e5b?s=80&d=identicon&r=pg&v=3f2a91c&t=1700000000)",
+        "![a](https://x.test/npm/pkg@3.2.1/logo.png?resize=640%2C480&ssl=1&raw=true)",
+        "<a href='https://x.test/?q=how+to+boil+an+egg'>a</a><form action='https://x.test/?q=an+egg'>",
+        "use http: or https: there, as http:status or https.request(url) do; if a<b: //x",
         "ratio 3:4, time 12:30, C:\\temp\\file.txt, and/or",
     ],
 )
@@ -113,6 +136,24 @@ def test_hosts_are_held_to() -> None:
     assert led_astray(" ".join(astray)) == astray
 
 
+def test_hosts_leave_the_other_checks_in_force() -> None:
+    raw = "![a](https://example.com/?d=the+merger) and [b](javascript:alert(1))"
+    assert [f.category for f in HOSTS.find(Text(raw, Source.ANSWER))] == ["image_data", "script"]
+
+
+PARTS = ["![", "](", "https://", "a.b", "example.com", "<img src=", "&#47;", "?d=the+merger", "(",
+         ")", "\\", " ", "https:/", "data:", TOLD, "//", "\n"]  # fmt: skip
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(PARTS)).map("".join))
+def test_with_hosts_all_is_found_that_is_found_without(raw: str) -> None:
+    text = Text(raw, Source.ANSWER)
+    surest = {(one.start, one.end): one.score for one in HOSTS.find(text)}
+    for finding in ANY_HOST.find(text):
+        assert surest[finding.start, finding.end] >= finding.score
+
+
 def test_what_stood_before_says_that_it_is_an_image() -> None:
     address = "https://x.test/?d=the+merger"
     assert found(address) == []
@@ -130,7 +171,23 @@ def test_any_text_has_valid_findings(raw: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["![", "](//a.b", "<img src=", "[r]: ", "http://", "h:", "//a.b?", "(", "https://a)"]
+    "unit",
+    [
+        "![",
+        "](//a.b",
+        "<img src=",
+        "[r]: ",
+        "http://",
+        "h:",
+        "//a.b?",
+        "(",
+        "https://a)",
+        "https:",
+        "https:a",
+        "/",
+        "<img src=https:/",
+        "\t",
+    ],
 )
 def test_no_repetition_is_a_burden(unit: str) -> None:
     ANY_HOST.find(Text(unit * (200_000 // len(unit)), Source.ANSWER))

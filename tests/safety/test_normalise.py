@@ -46,6 +46,8 @@ WAYS: dict[str, Callable[[str], str]] = {
     "base64 in lines": lambda text: base64.encodebytes(text.encode()).decode(),
     "base32": lambda text: base64.b32encode(text.encode()).decode(),
     "glued base64": lambda text: "Reads" + base64.b64encode(text.encode()).decode(),
+    "base64 reversed": lambda text: base64.b64encode(text.encode()).decode()[::-1],
+    "turned around": lambda text: f"\u202e{text[::-1]}\u202c",
     "hex": lambda text: text.encode().hex(),
     "spaced hex": lambda text: text.encode().hex(" "),
     "escaped hex": lambda text: "".join(f"\\x{byte:02x}" for byte in text.encode()),
@@ -87,6 +89,11 @@ def test_a_form_tells_where_it_was_hidden(way: str) -> None:
     assert view.span(start, start + 8) == (view.start, view.end)
 
 
+def test_what_is_shown_from_right_to_left_is_read_so() -> None:
+    shown = views("see \u202edribeulb\u202c there")
+    assert ("overridden", "bluebird") in {(view.how, view.text) for view in shown}
+
+
 def test_a_folded_word_is_found_at_its_place() -> None:
     raw = "The first word, and a p\u200bass\u0441ode, and more."
     (folded,) = views(raw)[1:]
@@ -105,6 +112,9 @@ def test_a_folded_word_is_found_at_its_place() -> None:
         ("p\u0300\u0301\u0302\u0303ass", "pass"),
         ("cafe\u0301", "café"),
         ("ⓟⓐⓢⓢ ｐａｓｓ 𝓹𝓪𝓼𝓼 ᴘᴀꜱꜱ 🅟🅐🅢🅢", "pass pass pass pass pass"),
+        ("🅟🅐🅢🅢 🄿🄰🅂🅂", "pass PASS"),
+        ("🇵🇦🇸🇸", "pass"),
+        ("pa&#x200b;ss p&shy;ass", "pass pass"),
         ("Open the рasswоrd, а word", "Open the password, a word"),
         ("co\u00adoperate", "cooperate"),
         ("p&#97;ss p%61ss p\\u0061ss", "pass pass pass"),

@@ -1,25 +1,25 @@
-"""Which texts of a request a model reads."""
+"""Which texts of a request are looked at."""
 
 from catenary.v1 import generation_pb2 as pb
 
 
-def test_every_text_of_a_request_is_checked_or_known_not_to_reach_the_model() -> None:
+def test_every_text_of_a_request_is_looked_at_or_known_to_be_a_name_of_ours() -> None:
     unread = {
         "request_id",
         "model",
-        "end_user",
-        "messages.tool_call_id",
-        "messages.tool_calls.id",
         "messages.content.media.media_type",
         "messages.content.media.detail",
-        "sampling.stop",
         "tool_choice.name",
         "controls.safety_profile",
         "controls.routing.prefer_backends",
-        "controls.routing.session",
         "controls.routing.policy",
     }
     read = {
+        "end_user",
+        "sampling.stop",
+        "controls.routing.session",
+        "messages.tool_call_id",
+        "messages.tool_calls.id",
         "messages.name",
         "messages.content.text",
         "messages.content.reasoning",

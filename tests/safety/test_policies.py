@@ -25,7 +25,9 @@ def test_a_policy_that_was_in_force_outlives_a_restart_with_a_bad_file(tmp_path:
     assert again.policy.digest == first.policy.digest
     assert again.refusal.startswith("safety.yaml is not in force: line 1, field profiles[0].nme")
     file.unlink()
-    assert policies._first(file, kept, ["x"]).policy.digest == first.policy.digest
+    gone = policies._first(file, kept, ["x"])
+    assert gone.policy.digest == first.policy.digest
+    assert gone.refusal == "safety.yaml is not in force: it can no longer be read"
 
 
 def test_a_bad_file_at_the_first_start_is_an_error(tmp_path: Path) -> None:
@@ -38,6 +40,16 @@ def test_a_bad_file_at_the_first_start_is_an_error(tmp_path: Path) -> None:
 def test_without_a_file_the_policy_that_ships_holds(tmp_path: Path) -> None:
     first = policies._first(tmp_path / "safety.yaml", None, ())
     assert list(first.policy.profiles) == ["standard"]
+
+
+def test_a_restart_where_there_never_was_a_file_is_no_refusal(tmp_path: Path) -> None:
+    file, kept = tmp_path / "safety.yaml", tmp_path / "policy.kept"
+    assert not policies._first(file, kept, ["x"]).refusal
+    again = policies._first(file, kept, ["x"])
+    assert (again.refusal, again.policy.file) == ("", "")
+    file.write_text(BAD)
+    kept_on = policies._first(file, kept, ["x"])
+    assert (bool(kept_on.refusal), kept_on.policy.file) == (True, "")
 
 
 def test_a_refused_file_changes_nothing_and_a_good_one_clears_the_refusal(tmp_path: Path) -> None:

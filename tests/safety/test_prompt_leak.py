@@ -77,7 +77,7 @@ def test_a_very_short_prompt_does_not() -> None:
 def test_the_end_of_a_text_waits_while_it_follows_the_prompt() -> None:
     open_from = DETECTOR.open_from  # type: ignore[attr-defined]
     assert open_from("I do not: never speak of the flo") == len("I do not: ")
-    assert open_from("I never speak of it. Quit!") >= len("I never speak of it. Qu")
+    assert open_from("I never speak of it. Quit! ") >= len("I never speak of it. Qu")
     assert open_from("") == 0
 
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -49,6 +50,7 @@ def _toy(toy: Words, _: object) -> Words:
 def install(monkeypatch: pytest.MonkeyPatch, **toys: Words) -> None:
     """Let toys stand for the detectors of these names."""
     # What is built of toys must not outlive the test.
-    monkeypatch.setattr(detectors, "_build", detectors._build.__wrapped__)
+    built: Any = detectors._build
+    monkeypatch.setattr(detectors, "_build", getattr(built, "__wrapped__", built))
     for kind, toy in toys.items():
         monkeypatch.setitem(detectors.FACTORIES, kind, partial(_toy, toy))

@@ -62,7 +62,10 @@ def written(folder: Path, text: str) -> Path:
         ("router:\n  aliases: 5\n", ":2: router.aliases: must be a mapping of texts to texts"),
         (
             "edge:\n  workers: 0\n",
-            ":2: edge.workers: must be greater than or equal to 1 and less than or equal to 256",
+            (
+                ":2: edge.workers: must be greater than or equal to 1 and less than or equal to "
+                "256; it is 0"
+            ),
         ),
         (
             "cache:\n  ttl: 0s\n",
@@ -70,7 +73,7 @@ def written(folder: Path, text: str) -> Path:
         ),
         (
             "safety:\n  deny:\n  - fine\n  - ''\n",
-            ":2: safety.deny[1]: must be at least 1 characters",
+            ":2: safety.deny[1]: must not be empty",
         ),
         (
             "telemetry:\n  otlp_endpoint: localhost\n",

@@ -9,6 +9,7 @@ from google.rpc import status_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catenary.v1.decision_pb2 import Decision, Finding, SafetyDecision
 from catenary.v1.error_reason_pb2 import ErrorReason
 from services import errors
 from services.errors import MeshError, Violation
@@ -17,6 +18,9 @@ from services.rpc_status import from_status, to_status
 PROTO = Path(__file__).resolve().parents[2] / "protos/catenary/v1/error_reason.proto"
 REASONS = [value for value in ErrorReason.values() if value]
 TEXT = st.text(max_size=40)
+DECISIONS = st.builds(
+    lambda category: Decision(safety=SafetyDecision(findings=[Finding(category=category)])), TEXT
+)
 ERRORS = st.builds(
     MeshError,
     st.sampled_from(REASONS),
@@ -24,6 +28,7 @@ ERRORS = st.builds(
     st.dictionaries(TEXT, TEXT, max_size=4),
     st.one_of(st.none(), st.integers(0, 10**12).map(lambda micros: micros / 1e6)),
     st.lists(st.builds(Violation, TEXT, TEXT), max_size=4).map(tuple),
+    st.lists(DECISIONS, max_size=2).map(tuple),
 )
 
 
@@ -32,13 +37,14 @@ def test_an_error_comes_back_from_the_wire_as_it_was(error: MeshError) -> None:
     back = from_status(
         status_pb2.Status.FromString(to_status(error).SerializeToString()), "upstream"
     )
-    for part in ("reason", "message", "metadata", "retry_after_s", "violations"):
+    for part in ("reason", "message", "metadata", "retry_after_s", "violations", "decisions"):
         assert getattr(back, part) == getattr(error, part)
 
 
 @given(ERRORS)
 def test_each_kind_of_detail_stands_at_most_once_and_error_info_always(error: MeshError) -> None:
-    kinds = [detail.type_url for detail in to_status(error).details]
+    urls = [detail.type_url for detail in to_status(error).details]
+    kinds = [url for url in urls if not url.endswith("/catenary.v1.Decision")]
     assert len(kinds) == len(set(kinds))
     assert kinds[0] == "type.googleapis.com/google.rpc.ErrorInfo"
 

@@ -13,7 +13,7 @@ from tests.guarding import guarded
 
 CLOSED_LABELS = {
     *("link", "operation", "model", "outcome", "reason", "direction"),
-    *("detector", "verdict", "cause", "backend", "policy", "le"),
+    *("detector", "category", "verdict", "profile", "cause", "backend", "policy", "le"),
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from catenary.v1 import error_reason_pb2 as reasons
 from services.errors import MeshError
+from services.gateway.openai import pieces
 
 ERROR = "x-catenary-error"
 """The trailing metadata whose value Envoy makes the body of the HTTP response."""
@@ -28,6 +29,7 @@ _KINDS: dict[int, tuple[str, str | None, str | None]] = {
     reasons.ERROR_REASON_UPSTREAM_UNREACHABLE: (_SERVER, "upstream_unreachable", None),
     reasons.ERROR_REASON_UPSTREAM_FAILED: (_SERVER, "upstream_failed", None),
     reasons.ERROR_REASON_MALFORMED_TOOL_CALL: (_SERVER, "malformed_tool_call", None),
+    reasons.ERROR_REASON_SAFETY_UNAVAILABLE: (_SERVER, "safety_unavailable", None),
     reasons.ERROR_REASON_DEADLINE_EXCEEDED: (_SERVER, "deadline_exceeded", None),
     reasons.ERROR_REASON_CACHE_MISS: (_INVALID, "cache_miss", "catenary.cache.mode"),
     reasons.ERROR_REASON_STREAM_BROKEN: (_SERVER, "stream_broken", None),
@@ -41,6 +43,8 @@ def envelope(error: MeshError) -> str:
     if error.violations:
         param = error.violations[0].field or None
     body: dict[str, Any] = {"message": error.message, "type": kind, "param": param, "code": code}
+    if error.decisions:
+        body["catenary"] = {"decisions": [pieces.decision(told) for told in error.decisions]}
     return json.dumps({"error": body})
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from services.safety.classifier.classifier import Classifier, load
 from services.safety.classifier.detectors import Harm, Injection
 from services.safety.detector import Source, Text
-from services.safety.evaluation.figures import Share, reached, rows, threshold_at
+from services.safety.evaluation.figures import Share, present, reached, threshold_at
 
 FALSE_ALARMS = 0.01
 
@@ -40,13 +40,13 @@ def evaluate(folder: Path, classifier: Classifier | None = None) -> dict[str, Fi
     """Return the figures of `injection` and `harm` for a folder of labelled rows.
 
     Raises:
-        OSError: a file of rows, or the model, is missing.
+        OSError: the model is missing, or a file cannot be read.
         ValueError: a file is not what it should be.
     """
     classifier = classifier or load()
-    attacks = rows(folder / "safety_injection.jsonl")
-    harmless = rows(folder / "safety_benign.jsonl")
-    harmful = rows(folder / "safety_harmful.jsonl")
+    attacks = present(folder / "safety_injection.jsonl")
+    harmless = present(folder / "safety_benign.jsonl")
+    harmful = present(folder / "safety_harmful.jsonl", "label")
     requests = [row for row in harmful if row["label"]]
     contents = [row for row in harmful if not row["label"]]
     counted = [row for row in attacks if row["kind"] != _BARE]
@@ -86,7 +86,8 @@ def _figures(
         by_source(harmless),
         share(counted, detector.threshold),
         share(counted_harmless, detector.threshold),
-        share(counted, strict),
+        # Without harmless rows there is no such threshold.
+        share(counted if counted_harmless else (), strict),
     )
 
 

@@ -2,12 +2,15 @@
 
 import json
 import math
+from base64 import b64decode
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 # Of the normal distribution: 95 % lie within.
 _Z = 1.96
+_PLACE_OF_SPAN = (int, int)
+_KIND_OF_SPAN = (int, int, str)
 
 
 class Share(NamedTuple):
@@ -31,15 +34,65 @@ class Share(NamedTuple):
         return f"{self.value:.1%} ({low:.1%}-{high:.1%}, {self.hits} of {self.of})"
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a file of JSON lines.
+def rows(path: Path, *needed: str) -> list[dict[str, Any]]:
+    """Return the rows of a file of JSON lines, each with a text.
+
+    A row may say its text in base64, as `text_b64`. Where it says no `id`, `source` or `kind`,
+    these are its place, the file's name, and empty.
+
+    Args:
+        path: the file.
+        needed: what each row must say beside its text.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: a line is not JSON.
+        ValueError: a line is no such row.
     """
-    with path.open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines if line.strip()]
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path.name} is not UTF-8") from None
+    return [
+        _row(line, path, number, needed) for number, line in enumerate(lines, 1) if line.strip()
+    ]
+
+
+def present(path: Path, *needed: str) -> list[dict[str, Any]]:
+    """Return the rows of a file as `rows` does; none where there is no such file."""
+    return rows(path, *needed) if path.exists() else []
+
+
+def _row(line: str, path: Path, number: int, needed: Sequence[str]) -> dict[str, Any]:
+    place = f"{path.name}:{number}"
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"{place}: is not JSON: {error}") from None
+    if not isinstance(row, dict):
+        raise ValueError(f"{place}: is no JSON object")  # noqa: TRY004 - of a file, not of a caller
+    if "text_b64" in row:
+        try:
+            row["text"] = b64decode(row["text_b64"], validate=True).decode()
+        except (TypeError, ValueError):
+            raise ValueError(f"{place}: 'text_b64' is not UTF-8 in base64") from None
+    for key in ("text", *needed):
+        if key not in row:
+            raise ValueError(f"{place}: has no {key!r}")
+    if not isinstance(row["text"], str):
+        raise ValueError(f"{place}: 'text' is no text")  # noqa: TRY004 - of a file, not of a caller
+    form = _KIND_OF_SPAN if "spans" in needed else _PLACE_OF_SPAN
+    if not all(_is_span(span, form) for span in row.get("spans") or ()):
+        raise ValueError(f'{place}: a span is [start, end, kind], such as [0, 16, "email"]')
+    return {"id": place, "source": path.stem, "kind": "", **row}
+
+
+def _is_span(span: Any, form: Sequence[type]) -> bool:
+    """Tell a place in a text, behind which more may be said than is asked for."""
+    return (
+        isinstance(span, list)
+        and len(span) >= len(form)
+        and all(isinstance(said, kind) for said, kind in zip(span, form, strict=False))
+    )
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from services.safety.evaluation.figures import Share, rows
+from services.safety.evaluation.figures import Share, present
 from services.safety.normalise import views
 
 _HIDDEN = "safety_injection.jsonl"
@@ -29,16 +29,16 @@ def evaluate(folder: Path) -> Report:
 
     Raises:
         OSError: a file cannot be read.
-        ValueError: a line is not JSON.
+        ValueError: a line is no row.
     """
     recovered: dict[str, list[bool]] = defaultdict(list)
-    for row in rows(folder / _HIDDEN):
-        if row["kind"] == "obfuscated":
+    for row in present(folder / _HIDDEN):
+        if row["kind"] == "obfuscated" and {"base", "variant"} <= row.keys():
             hidden = _letters(row["base"])
             found = any(hidden in _letters(view.text) for view in views(row["text"]))
             recovered[row["variant"]].append(found)
     other: dict[str, list[bool]] = defaultdict(list)
-    for row in rows(folder / _HARMLESS):
+    for row in present(folder / _HARMLESS):
         other[row["source"]].append(len(views(row["text"])) > 1)
     return Report(_shares(recovered), _shares(other))
 

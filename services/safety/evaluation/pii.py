@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from services.safety.detector import Detector, Source, Text
-from services.safety.evaluation.figures import Share, rows
+from services.safety.evaluation.figures import Share, present
 
 _OVERLAP = 0.5
 _BETWEEN = " \n\t,.>?"
@@ -110,18 +110,18 @@ def evaluate(folder: Path, detector: Detector) -> Report:
 
     Raises:
         OSError: the rows cannot be read.
-        ValueError: a line is not JSON.
+        ValueError: a line is no row.
     """
     typed: defaultdict[str, Counter[str]] = defaultdict(Counter)
     untyped: defaultdict[str, Counter[str]] = defaultdict(Counter)
     kinds: defaultdict[str, Counter[str]] = defaultdict(Counter)
     leaking = checked = 0
-    for row in rows(folder / "pii.jsonl"):
+    for row in present(folder / "pii.jsonl", "spans"):
         found = [
             Span(one.start, one.end, _FAMILIES.get(one.category, one.category))
             for one in detector.find(Text(row["text"], Source.USER))
         ]
-        wanted = [Span(start, end, _kind(name)) for start, end, name in row["spans"]]
+        wanted = [Span(start, end, _kind(name)) for start, end, name, *_ in row["spans"]]
         safe = {place for span in found for place in range(span.start, span.end)}
         needed = [range(span.start, span.end) for span in wanted if span.kind in CHECKED]
         checked += bool(needed)
@@ -154,7 +154,7 @@ def _asked(row: dict[str, Any], wanted: Sequence[Span], found: Iterable[Span]) -
         return [span for span in found if span.kind not in _NAMED]
     if row["source"] != _UNIT_TESTS:
         return list(found)
-    own = _kind(row["entity"])
+    own = _kind(row.get("entity", ""))
     return [
         span for span in found if span.kind == own or any(_overlap(span, one) for one in wanted)
     ]

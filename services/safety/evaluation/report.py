@@ -10,6 +10,11 @@ from services.safety.evaluation.figures import Share
 from services.safety.pii.detector import pii as pii_detector
 
 ALL = "all"
+FILES = (
+    *("safety_injection.jsonl", "safety_harmful.jsonl", "safety_benign.jsonl"),
+    *("pii.jsonl", "secrets.jsonl"),
+)
+"""The files that are read, of those that a folder has."""
 
 
 class Figure(NamedTuple):
@@ -28,17 +33,13 @@ def evaluate(folder: Path) -> Iterator[Figure]:
     """Give the figures as they are reckoned; what the folder has no rows for is left out.
 
     Raises:
-        ValueError: a file is not what it should be.
-        OSError: there is none of the files in the folder.
+        ValueError: a file is not what it should be, or none is there.
+        OSError: a file cannot be read.
     """
-    missing = 0
+    if not any((folder / name).exists() for name in FILES):
+        raise ValueError(f"there is none of {', '.join(FILES)} in {str(folder)!r}")
     for of_detectors in _EVALUATIONS:
-        try:
-            yield from of_detectors(folder)
-        except FileNotFoundError:
-            missing += 1
-    if missing == len(_EVALUATIONS):
-        raise FileNotFoundError(f"there are no labelled rows in {str(folder)!r}")
+        yield from (figure for figure in of_detectors(folder) if figure.rows)
 
 
 def _of_classifier(folder: Path) -> Iterator[Figure]:

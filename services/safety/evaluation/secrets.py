@@ -1,13 +1,12 @@
 """What the detector of secrets finds and misses."""
 
-from base64 import b64decode
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from services.safety.detector import Finding, Source, Text
-from services.safety.evaluation.figures import Share, rows
+from services.safety.evaluation.figures import Share, present
 from services.safety.secrets.detector import secrets
 
 _SECRETS = "secrets.jsonl"
@@ -32,7 +31,7 @@ def evaluate(folder: Path, threshold: float | None = None) -> Report:
 
     Raises:
         OSError: a file cannot be read.
-        ValueError: a line is not JSON, or a text is not base64.
+        ValueError: a line is no row.
     """
     detector = secrets()
     least = detector.threshold if threshold is None else threshold
@@ -43,8 +42,8 @@ def evaluate(folder: Path, threshold: float | None = None) -> Report:
     seen: Counter[tuple[str, bool]] = Counter()
     hits: Counter[tuple[str, bool]] = Counter()
     covered = characters = 0
-    for row in rows(folder / _SECRETS):
-        found = find(b64decode(row["text_b64"]).decode())
+    for row in present(folder / _SECRETS, "label"):
+        found = find(row["text"])
         kind = row["source"], bool(row["label"])
         seen[kind] += 1
         hits[kind] += bool(found)
@@ -53,7 +52,7 @@ def evaluate(folder: Path, threshold: float | None = None) -> Report:
             covered += _covered(found, start, end)
     secret = Share(_count(hits, labelled=True), _count(seen, labelled=True))
     alarms = _count(hits, labelled=False)
-    for row in rows(folder / _HARMLESS):
+    for row in present(folder / _HARMLESS):
         seen[row["source"], False] += 1
         hits[row["source"], False] += bool(find(row["text"]))
     return Report(

@@ -1,5 +1,8 @@
 """What is looked for: the findings' categories, which pseudonyms are called by too."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 CATEGORIES = {
     "person": "a person's name",
     "address": "a street's address",
@@ -90,3 +93,15 @@ CATEGORIES = {
     "jp_my_number": "an individual number, Japan",
     "hk_id": "an identity number, Hong Kong",
 }
+
+
+def check_kinds(kinds: Iterable[str]) -> None:
+    """Refuse what is no kind of personal data.
+
+    Raises:
+        ValueError: there is one.
+    """
+    for kind in kinds:
+        if kind not in CATEGORIES:
+            near = get_close_matches(kind, CATEGORIES, n=1) or [", ".join(CATEGORIES)]
+            raise ValueError(f"no kind of personal data is called {kind!r}; there is {near[0]}")

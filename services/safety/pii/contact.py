@@ -28,12 +28,14 @@ _NETWORK = re2.compile(
     rf"(?i)(?:^|[^0-9a-z:.])((?:{_HEX})?:(?:[0-9a-f:]{{0,32}}:{_OCTET}(?:\.{_OCTET}){{3}}|[0-9a-f:]{{1,38}})(?:/\d{{1,3}})?)".encode()
 )
 _NETWORK_4 = re2.compile(rf"(?:^|[^0-9.])({_OCTET}(?:\.{_OCTET}){{3}}(?:/\d{{1,2}})?)".encode())
-_LOCAL = r"[a-z0-9!#$%&*+/=?^_|~-]{1,64}"
+# Letters beyond ASCII are one byte: see `plain`. In an address the sign may be escaped.
+_LOCAL = r"[a-z0-9\x02!#$%&*+/=?^_|~-]"
+_AT = r"(?:@|%40|&#64;|&#x40;)"
 
 KINDS = (
     Kind(
         "email",
-        rf"\b({_LOCAL}(?:\.{_LOCAL}){{0,3}}@(?:[a-z0-9-]{{1,63}}\.){{1,3}}[a-z][a-z0-9-]{{1,24}})",
+        rf"(?:\b|^|[^a-z0-9\x02])([a-z0-9\x02_]{_LOCAL}{{0,63}}(?:\.{_LOCAL}{{1,64}}){{0,3}}{_AT}(?:[a-z0-9\x02-]{{1,63}}\.){{1,3}}[a-z\x02][a-z0-9\x02-]{{1,24}})",
         0.95,
         edged=True,
     ),

@@ -4,7 +4,7 @@ from typing import Any
 
 _BEFORE = 64
 _AFTER = 24
-_EDGES = b" \t\r\n.,;:!?\"'()"
+_EDGES = b" \t\r\n.,;:!?\"'()\x02"
 
 
 class Context:

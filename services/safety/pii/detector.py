@@ -19,7 +19,7 @@ from services.safety.pii import (
     phones,
 )
 from services.safety.pii.candidates import Candidate, Recogniser
-from services.safety.pii.categories import CATEGORIES
+from services.safety.pii.categories import CATEGORIES, check_kinds
 from services.safety.pii.context import Context
 from services.safety.pii.digit_runs import cards, ibans
 from services.safety.pii.plain import plain
@@ -53,6 +53,7 @@ _LEAST_OF_ALL, _SPREAD = 0.5, 0.2
 # A word by itself, and not a piece of a code.
 _WORD = re.compile(r"(?:^|[^\w-])[^\W\d_]{3,}(?:$|[^\w-])")
 _BESIDE = 8
+_SAID = 4
 
 
 class Pii:
@@ -68,9 +69,7 @@ class Pii:
         Raises:
             ValueError: There is no such category.
         """
-        for kind in kinds:
-            if kind not in CATEGORIES:
-                raise ValueError(f"no kind of personal data is called {kind!r}")
+        check_kinds(kinds)
         wanted = frozenset(kinds or CATEGORIES)
         self._wanted = wanted
         self._recogniser = Recogniser([kind for kind in KINDS if kind.category in wanted])
@@ -114,20 +113,26 @@ def pii(config: safety_pb2.PiiDetector) -> Detector:
     Raises:
         ValueError: There is no such kind.
     """
-    for kind in config.ignore:
-        if kind not in CATEGORIES:
-            raise ValueError(f"no kind of personal data is called {kind!r}")
+    check_kinds(config.ignore)
     return Pii([kind for kind in config.kinds or CATEGORIES if kind not in config.ignore])
 
 
 def _likely(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """Yield the spans, but no name with figures, and no number that is an address all by itself."""
+    """Yield the spans, but no name with figures, and no number or sentence that is an address."""
     for index, span in enumerate(spans):
         said = text[span.start : span.end]
         if span.label == "PERSON" and any(map(str.isdigit, said)):
             continue
-        if span.label not in {"ADDRESS", "ZIP"} or _WORD.search(said) or _beside(spans, index):
+        is_likely = _WORD.search(said) is not None
+        if span.label == "ADDRESS" and not any(map(str.isdigit, said)):
+            is_likely &= not any(map(_is_said, said.split()))
+        if span.label not in {"ADDRESS", "ZIP"} or is_likely or _beside(spans, index):
             yield span
+
+
+def _is_said(word: str) -> bool:
+    """Tell a word of a sentence from one of a name: `de`, `van der` and the like are short."""
+    return word.islower() and len(word) >= _SAID
 
 
 def _beside(spans: Sequence[Span], index: int) -> bool:

@@ -10,7 +10,9 @@ from services.safety.pii.finance import IBAN_LENGTHS, card, iban
 
 _GROUPS = re2.compile(rb"\d+")
 _SHORTEST, _LONGEST = 12, 19
-_MOST_BETWEEN = 2
+_JOIN = re2.compile(rb"[ \-./_\t\n\r\x01]{1,2}| [\-./_] ")
+# As in lists: then a word has to tell of a card.
+_COMMA = b","
 # Digits one by one or in pairs are read from the first of them only, which bounds the work.
 _SMALL = 3
 _BETWEEN = frozenset(b" -./_\t\n\r\x01")
@@ -32,6 +34,10 @@ def cards(context: Context) -> Iterator[Candidate]:
     index = 0
     while index < len(groups):
         found = _card_from(plain, groups, index)
+        end = groups[index][1]
+        is_listed = found is None and plain[end : end + 1] == _COMMA
+        if is_listed:
+            found = _card_from(plain, groups, index, _COMMA)
         if found is None:
             index += 1
             continue
@@ -39,6 +45,9 @@ def cards(context: Context) -> Iterator[Candidate]:
         start, end = groups[index][0], groups[last][1]
         if context.holds(_CARD_WORDS, start, end):
             yield Candidate(start, end, "credit_card", 1.0, checked=True)
+        elif is_listed:
+            index += 1
+            continue
         elif _ISSUED.fullmatch(number):
             yield Candidate(start, end, "credit_card", 0.9, checked=True)
         elif not (plain[start - 1 : start].isalpha() or plain[start - 1 : start] == b"+"):
@@ -46,13 +55,15 @@ def cards(context: Context) -> Iterator[Candidate]:
         index = last + 1
 
 
-def _card_from(plain: bytes, groups: list[tuple[int, int]], first: int) -> tuple[int, bytes] | None:
+def _card_from(
+    plain: bytes, groups: list[tuple[int, int]], first: int, sign: bytes = b""
+) -> tuple[int, bytes] | None:
     """Return the last group and the digits of the longest card that begins with a group."""
     start, end = groups[first]
     if plain[start] not in b"123456":
         return None
     small = end - start < _SMALL
-    if small and first and _may_join(plain, groups[first - 1][1], start):
+    if small and first and _may_join(plain[groups[first - 1][1] : start], sign):
         return None
     number = plain[start:end]
     longest = None
@@ -61,7 +72,7 @@ def _card_from(plain: bytes, groups: list[tuple[int, int]], first: int) -> tuple
         if len(number) >= _SHORTEST and card(number.decode()):
             longest = last, number
         last += 1
-        if last == len(groups) or not _may_join(plain, end, groups[last][0]):
+        if last == len(groups) or not _may_join(plain[end : groups[last][0]], sign):
             break
         size = groups[last][1] - groups[last][0]
         if (small and groups[last][0] - end > 1) or (
@@ -75,8 +86,8 @@ def _card_from(plain: bytes, groups: list[tuple[int, int]], first: int) -> tuple
     return longest
 
 
-def _may_join(plain: bytes, end: int, start: int) -> bool:
-    return start - end <= _MOST_BETWEEN and _BETWEEN.issuperset(plain[end:start])
+def _may_join(between: bytes, sign: bytes) -> bool:
+    return between == sign or _JOIN.fullmatch(between) is not None
 
 
 def ibans(context: Context) -> Iterator[Candidate]:

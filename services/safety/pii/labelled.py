@@ -1,6 +1,7 @@
 """Values that are told by the words before them: `account number 4711`, `password: hunter2`."""
 
 from services.safety.pii.kind import Kind
+from services.safety.secrets.values import stands_for
 
 _OF = r"(?:'s|s)?(?: *(?:card|copy))?(?: *(?:number|numbers|no|num|nr|id|code|details|value)\b\.?)?"
 _SIGN = r"(?: *(?:is|was|reads?|of|=|:|#|-|\())?[ \t]*[\"'`(#]{0,2}"
@@ -19,13 +20,14 @@ def _label(
     )
 
 
-_HIDDEN = r"[^\s\"'`,;<>]{4,64}"
+_HIDDEN = r"[^\s\"'`,;<>]{3,63}[^\s\"'`,;<>.]"
 _NAME = r"[a-z0-9][a-z0-9._@-]{2,63}"
 
 
 def _is_password(found: str) -> bool:
-    """Return whether it is no word that happens to follow: it has figures or signs."""
-    return not found.strip(".!?()[]").isalpha()
+    """Return whether it is no word that happens to follow, and nothing that stands for a value."""
+    is_begun = found.startswith(("{", "["))
+    return not (is_begun or found.strip(".!?()[]").isalpha() or stands_for(found))
 
 
 KINDS = (

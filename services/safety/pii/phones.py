@@ -22,7 +22,17 @@ def _with_sign(pattern: str, score: float) -> Kind:
 
 KINDS = (
     # With the country's code.
-    _with_sign(rf"\+ ?\(?\d{{1,4}}\)?(?:{_MORE}|\d){{1,14}}{_EXTENSION}", 0.75),
+    _with_sign(rf"\+\(?\d{{1,4}}\)?(?:{_MORE}|\d){{1,14}}{_EXTENSION}", 0.75),
+    # With a blank behind the sign, in groups, and behind no number: or it is a sum.
+    Kind(
+        "phone",
+        rf"(?:^|[^\w+()\s]|[^\d)\s]\s{{1,4}})"
+        rf"(\+ \(?\d{{1,6}}\)?{_MORE}(?:{_MORE}|\d){{0,13}}{_EXTENSION})\b",
+        0.7,
+        _enough,
+        CONTEXT,
+        edged=True,
+    ),
     Kind(
         "phone", rf"00\d{{1,3}}(?:{_GAP}{{1,2}}\d{{1,6}}){{2,6}}{_EXTENSION}", 0.6, _enough, CONTEXT
     ),

@@ -1,5 +1,7 @@
 """A text as the recognisers of numbers read it: one byte a character, so that positions stay."""
 
+import re
+
 # What looks like a digit, a dash, a blank or a sign of ASCII, and is none. Characters that are not
 # seen become byte 1, which may stand between the digits of a card.
 _SAME = {
@@ -16,8 +18,14 @@ _SAME = {
 }
 
 
+# Letters of the scripts that part words by blanks.
+_LETTERS = re.compile(r"[^\W\x00-\x7f\u0590-\U0010ffff]+")
+LETTER = "\x02"
+"""Stands for a letter that ASCII has not."""
+
+
 def plain(text: str) -> bytes:
     """Return the text, one byte a character: `?` for those that ASCII has nothing like."""
     if not text.isascii():
-        text = text.translate(_SAME)
+        text = _LETTERS.sub(lambda run: LETTER * len(run[0]), text.translate(_SAME))
     return text.encode("ascii", "replace")

@@ -63,10 +63,13 @@ class Tagger:
             self._moves = stored["moves"].astype(np.float32)
             self._labels: list[str] = stored["labels"].tolist()
             self._known = frozenset(stored["known"].tobytes().decode().split("\n"))
+        self._lexicon: dict[str, int] = {}
+        self._plain = {*_PLAIN, *(word.capitalize() for word in _PLAIN if word.isalpha())}
         with gzip.open(lexicon, "rt", encoding="utf-8") as lines:
-            self._lexicon = {word: int(bits) for word, bits in map(str.split, lines)}
-        common = {word for word, bits in self._lexicon.items() if _is_plain(bits)}
-        self._plain = common | _PLAIN | {word.capitalize() for word in _PLAIN if word.isalpha()}
+            for bits, *alike in map(str.split, lines):
+                self._lexicon |= dict.fromkeys(alike, int(bits))
+                if _is_plain(int(bits)):
+                    self._plain.update(alike)
         self._said: dict[str, Floats] = {}
 
     def is_plain(self, text: str) -> bool:
