@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check -qq
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
-	--extra local --extra otel --group build \
+	--extra local --extra triton --extra otel --group build \
 	--generate-hashes --no-emit-index-url --no-header --prerelease if-necessary-or-explicit
 
 PROTOS = $(shell find protos -name '*.proto' | sort)
