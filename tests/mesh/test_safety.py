@@ -18,6 +18,7 @@ from tests.mesh.recorder import Recorder, recording
 
 CARD = "4111 1111 1111 1111"
 OTHER_CARD = "5500 0000 0000 0004"
+_FOUND = "catenary_safety_findings_total"
 MODELS = f"""
 models:
 - name: pocket
@@ -112,7 +113,8 @@ def test_no_log_trace_or_metric_holds_a_card(guarded: Mesh, otlp: tuple[OtlpRece
             lambda: {"gateway", "safety"} <= {one.span.name for one in receiver._spans[seen:]}, 30
         )
     shown = metrics(guarded)
-    assert 'catenary_safety_findings_total{detector="pii"' in shown
+    found = [line for line in shown.splitlines() if line.startswith(_FOUND)]
+    assert any('detector="pii"' in line and 'category="credit_card"' in line for line in found)
     assert not leaks(shown.encode())
     folder = record.folder(guarded.state_dir, guarded.base)
     files = [file for file in folder.rglob("*") if file.is_file()]
