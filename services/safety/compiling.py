@@ -6,7 +6,16 @@ from catenary.config.v1 import safety_pb2 as config_pb
 from services.config.reader import Given
 from services.safety import detectors
 from services.safety.detector import Detector
-from services.safety.profile import ALLOW, BLOCK, PLACES, REWRITING, Handling, Profile, Rule
+from services.safety.profile import (
+    ALLOW,
+    BLOCK,
+    PLACES,
+    REWRITING,
+    Handling,
+    Profile,
+    Rule,
+    kind_of,
+)
 
 _DENY_S = 2.0
 _WHOLE = ("injection", "harm", "topics", "language", "length")
@@ -22,7 +31,7 @@ def check_rules(given: Given[config_pb.SafetyPolicy]) -> None:
     for at, profile in enumerate(given.message.profiles):
         kinds: list[str] = []
         for index, rule in enumerate(profile.rules):
-            field, kind = f"profiles[{at}].rules[{index}]", _kind(rule)
+            field, kind = f"profiles[{at}].rules[{index}]", kind_of(rule)
             if kind in kinds:
                 raise given.error(field, f"{kind} has a rule already")
             kinds.append(kind)
@@ -36,7 +45,7 @@ def check_rules(given: Given[config_pb.SafetyPolicy]) -> None:
 def _check_places(
     given: Given[config_pb.SafetyPolicy], field: str, rule: config_pb.SafetyRule
 ) -> None:
-    kind, places = _kind(rule), _places(rule)
+    kind, places = kind_of(rule), _places(rule)
     if not places:
         raise given.error(field, "says nothing of input, documents or output")
     if kind == "prompt_leak" and places != ["output"]:
@@ -79,7 +88,7 @@ def profile(
 def _rule(
     given: Given[config_pb.SafetyPolicy], field: str, config: config_pb.SafetyRule, *, dry: bool
 ) -> Rule:
-    kind, dry = _kind(config), dry or config.dry_run
+    kind, dry = kind_of(config), dry or config.dry_run
     try:
         detector = detectors.build(config)
     except (OSError, ValueError) as error:
@@ -135,10 +144,6 @@ def _denied(phrases: Sequence[str]) -> Rule:
         fails_closed=True,
         deadline_s=_DENY_S,
     )
-
-
-def _kind(rule: config_pb.SafetyRule) -> str:
-    return rule.WhichOneof("detector") or ""
 
 
 def _places(rule: config_pb.SafetyRule) -> list[str]:

@@ -2,6 +2,7 @@
 
 from catenary.config.v1 import safety_pb2 as config_pb
 from services.config.reader import Given
+from services.safety.profile import kind_of
 
 
 def extend(given: Given[config_pb.SafetyPolicy], shipped: config_pb.SafetyProfile) -> None:
@@ -54,18 +55,14 @@ def _take_over(
     profile: config_pb.SafetyProfile,
     other: config_pb.SafetyProfile,
 ) -> None:
-    looking = [_kind(rule) for rule in other.rules]
+    looking = [kind_of(rule) for rule in other.rules]
     for kind in profile.off:
         if kind not in looking:
             problem = f"{other.name!r} has no rule for {kind!r}; it has {', '.join(looking)}"
             raise given.error(f"{field}.off", problem)
-    left_out = {*map(_kind, profile.rules), *profile.off}
-    profile.rules.extend(rule for rule in other.rules if _kind(rule) not in left_out)
+    left_out = {*map(kind_of, profile.rules), *profile.off}
+    profile.rules.extend(rule for rule in other.rules if kind_of(rule) not in left_out)
     profile.allow.extend(other.allow)
     profile.refusal = profile.refusal or other.refusal
     profile.ClearField("extends")
     profile.ClearField("off")
-
-
-def _kind(rule: config_pb.SafetyRule) -> str:
-    return rule.WhichOneof("detector") or ""

@@ -139,3 +139,8 @@ class Profile:
     def rules_for(self, *places: str) -> list[Rule]:
         """Return the rules that look at texts of one of these places."""
         return [rule for rule in self.rules if rule.handlings.keys() & set(places)]
+
+
+def kind_of(rule: config_pb.SafetyRule) -> str:
+    """Return the detector that a rule names; empty where it names none."""
+    return rule.WhichOneof("detector") or ""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from catenary.config.v1 import safety_pb2 as pb
-from services.safety.profile import PLACES, Profile, Rule
+from services.safety.profile import PLACES, Profile, Rule, kind_of
 
 
 def laxer_rule(asked: Profile, own: Profile) -> str:
@@ -15,8 +15,8 @@ def laxer_rule(asked: Profile, own: Profile) -> str:
     if not asked.allowed <= own.allowed:
         return "allow"
     rules = {rule.kind: rule for rule in asked.rules}
-    configs = {_kind(rule): rule for rule in asked.config.rules}
-    own_configs = {_kind(rule): rule for rule in own.config.rules}
+    configs = {kind_of(rule): rule for rule in asked.config.rules}
+    own_configs = {kind_of(rule): rule for rule in own.config.rules}
     for rule in own.rules:
         other = rules.get(rule.kind)
         if other is None or not _holds(other, rule):
@@ -24,10 +24,6 @@ def laxer_rule(asked: Profile, own: Profile) -> str:
         if rule.kind in own_configs and not _covers(configs[rule.kind], own_configs[rule.kind]):
             return rule.kind
     return ""
-
-
-def _kind(rule: pb.SafetyRule) -> str:
-    return rule.WhichOneof("detector") or ""
 
 
 def _holds(asked: Rule, own: Rule) -> bool:
@@ -45,7 +41,7 @@ def _holds(asked: Rule, own: Rule) -> bool:
 
 def _covers(asked: pb.SafetyRule, own: pb.SafetyRule) -> bool:
     """Tell whether one detector finds all that the other finds."""
-    kind = _kind(own)
+    kind = kind_of(own)
     covers = _COVERS.get(kind)
     return covers is None or covers(getattr(asked, kind), getattr(own, kind))
 

@@ -8,35 +8,16 @@ import pytest
 
 from services.errors import MeshError
 from services.safety.detector import Finding, Source, Text
-from services.safety.policy import Policy, load
 from services.safety.profile import BLOCK
 from tests.safety.stream.rules import ALLOW
-from tests.safety.toys import Words, install
-
-
-def policy(folder: Path, text: str) -> Policy:
-    file = folder / "safety.yaml"
-    file.write_text(text)
-    return load(file)
-
+from tests.safety.toys import install_all, policy
 
 PII = "- pii: {}\n      input: {action: pseudonymise}\n"
 
 
 @pytest.fixture(autouse=True)
 def toys(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(
-        monkeypatch,
-        pii=Words("pii", ["anna"]),
-        secrets=Words("secrets", ["key"]),
-        harm=Words("harm", ["bomb"], reach=0),
-        language=Words("language", [], reach=0),
-        length=Words("length", [], reach=0),
-        topics=Words("topics", [], reach=0),
-        links=Words("links", []),
-        prompt_leak=Words("prompt_leak", []),
-        injection=Words("injection", ["ignore"], reach=0),
-    )
+    install_all(monkeypatch)
 
 
 def test_a_model_that_no_rule_needs_is_not_even_imported() -> None:

@@ -6,30 +6,13 @@ import pytest
 
 from services.config import ConfigError
 from services.safety import detectors
-from services.safety.policy import Policy, load, read_policy
-from tests.safety.toys import Words, install
-
-
-def policy(folder: Path, text: str) -> Policy:
-    file = folder / "safety.yaml"
-    file.write_text(text)
-    return load(file)
+from services.safety.policy import read_policy
+from tests.safety.toys import Words, install_all, policy
 
 
 @pytest.fixture(autouse=True)
 def toys(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(
-        monkeypatch,
-        pii=Words("pii", ["anna"]),
-        secrets=Words("secrets", ["key"]),
-        harm=Words("harm", ["bomb"], reach=0),
-        language=Words("language", [], reach=0),
-        length=Words("length", [], reach=0),
-        topics=Words("topics", [], reach=0),
-        links=Words("links", []),
-        prompt_leak=Words("prompt_leak", []),
-        injection=Words("injection", ["ignore"], reach=0),
-    )
+    install_all(monkeypatch)
 
 
 @pytest.mark.parametrize(

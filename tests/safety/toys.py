@@ -4,12 +4,14 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.safety import detectors
 from services.safety.detector import Finding, Text
+from services.safety.policy import Policy, load
 
 
 @dataclass
@@ -54,3 +56,26 @@ def install(monkeypatch: pytest.MonkeyPatch, **toys: Words) -> None:
     monkeypatch.setattr(detectors, "_build", getattr(built, "__wrapped__", built))
     for kind, toy in toys.items():
         monkeypatch.setitem(detectors.FACTORIES, kind, partial(_toy, toy))
+
+
+def policy(folder: Path, text: str) -> Policy:
+    """Load the policy that a file of this text holds."""
+    file = folder / "safety.yaml"
+    file.write_text(text)
+    return load(file)
+
+
+def install_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a toy stand for every detector that a policy names."""
+    install(
+        monkeypatch,
+        pii=Words("pii", ["anna"]),
+        secrets=Words("secrets", ["key"]),
+        harm=Words("harm", ["bomb"], reach=0),
+        language=Words("language", [], reach=0),
+        length=Words("length", [], reach=0),
+        topics=Words("topics", [], reach=0),
+        links=Words("links", []),
+        prompt_leak=Words("prompt_leak", []),
+        injection=Words("injection", ["ignore"], reach=0),
+    )
